@@ -1,0 +1,77 @@
+"""The command that runs one service."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal, TypeVar, get_args, get_origin
+
+import click
+from pydantic.fields import FieldInfo
+
+from services.common.logs import configure_logging
+from services.common.server import AddressError, Server, Service
+from services.common.settings import (
+    ServiceSettings,
+    SettingsError,
+    accepted_range,
+    default_of,
+    env_of,
+    flag_of,
+)
+
+Settings = TypeVar("Settings", bound=ServiceSettings)
+
+
+def service_command(
+    name: str, settings_class: type[Settings], build_service: Callable[[Settings], Service]
+) -> click.Command:
+    """Returns the click command `name` that serves one service until SIGTERM or SIGINT.
+
+    Its options are the fields of the settings class; its help text is that class's docstring.
+    """
+
+    def run(config: Path | None, **given: Any) -> None:
+        flags = {key: value for key, value in given.items() if value is not None}
+        try:
+            settings = settings_class.load(config, **flags)
+        except SettingsError as error:
+            raise click.UsageError(str(error)) from error
+        configure_logging(settings.log_level, settings.log_format)
+        service = build_service(settings)
+        server = Server([service], grace_s=settings.grace_s)
+        try:
+            asyncio.run(server.run(settings.listen_address))
+        except (AddressError, *service.errors) as error:
+            raise click.ClickException(str(error)) from error
+
+    options = [_option(settings_class, field, info) for field, info in settings_class.model_fields.items()]
+    config = click.Option(
+        ["--config"],
+        type=click.Path(path_type=Path),
+        envvar=env_of(settings_class, "config"),
+        show_envvar=True,
+        help="TOML file with settings, named as below with underscores.",
+    )
+    return click.Command(
+        name,
+        params=[config, *options],
+        callback=run,
+        help=inspect.getdoc(settings_class),
+        context_settings={"max_content_width": 110},
+    )
+
+
+def _option(settings_class: type[ServiceSettings], name: str, field: FieldInfo) -> click.Option:
+    """Returns the option of one setting, unset by default: pydantic knows the defaults and checks values."""
+    kind = (
+        click.Choice(get_args(field.annotation)) if get_origin(field.annotation) is Literal else click.STRING
+    )
+    notes = [f"env var: {env_of(settings_class, name)}"]
+    if default := default_of(field):
+        notes.append(f"default: {default}")
+    if accepted := accepted_range(field):
+        notes.append(accepted)
+    return click.Option([flag_of(name)], type=kind, help=f"{field.description}  [{'; '.join(notes)}]")

@@ -1,0 +1,111 @@
+"""Settings of a service: one class, four sources.
+
+A flag beats an environment variable, that beats the TOML file, that beats the default. Flags, variable
+names, the help text and docs/settings.md all come from the class's fields.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Self
+
+from annotated_types import Ge, Gt, Le
+from pydantic import Field, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+
+from services.common.logs import LogFormat, LogLevel
+
+
+class SettingsError(ValueError):
+    """A setting is unknown or out of range; the message names each one, a line each."""
+
+
+class ServiceSettings(BaseSettings):
+    """What both services can be told.
+
+    A service's class derives from it, sets `env_prefix` and overrides the default port.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Host name or IP address to listen on.")
+    port: int = Field(ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
+    address: str = Field(
+        "", description="Address to listen on in place of host and port: host:port or unix:/path."
+    )
+    grace_s: float = Field(10.0, ge=0, description="Seconds that running calls may take after SIGTERM.")
+    threads: int = Field(0, ge=0, le=1024, description="Threads that compute; 0 means one a CPU.")
+    log_level: LogLevel = Field("info", description="Least level that is logged.")
+    log_format: LogFormat = Field("text", description="Form of the log lines on stderr.")
+
+    @property
+    def listen_address(self) -> str:
+        """Address to listen on, `host:port` or `unix:/path`."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.address or f"{host}:{self.port}"
+
+    @classmethod
+    def load(cls, config: Path | None = None, **flags: Any) -> Self:
+        """Returns the settings from the flags, the environment and the TOML file `config`.
+
+        Raises:
+            SettingsError: A value is not acceptable, or the file is not there or not TOML.
+        """
+        try:
+            return cls(**(_read_toml(config) | EnvSettingsSource(cls)() | flags))
+        except ValidationError as error:
+            raise SettingsError("\n".join(cls._explain(detail) for detail in error.errors())) from error
+
+    @classmethod
+    def _explain(cls, detail: Any) -> str:
+        name = str(detail["loc"][0])
+        if detail["type"] == "extra_forbidden":
+            return f"there is no setting {name!r}; the settings are {', '.join(cls.model_fields)}"
+        message = detail["msg"][:1].lower() + detail["msg"][1:]
+        return f"setting {name} ({flag_of(name)} or {env_of(cls, name)}): {message}, got {detail['input']!r}"
+
+
+def flag_of(name: str) -> str:
+    """Returns the command-line flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def env_of(settings: type[ServiceSettings], name: str) -> str:
+    """Returns the environment variable of a setting."""
+    return f"{settings.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def default_of(field: FieldInfo) -> str:
+    """Returns a setting's default for a reader; empty when it is unset or empty."""
+    return "" if field.default is None else str(field.default)
+
+
+def accepted_range(field: FieldInfo) -> str:
+    """Returns the range that a number may have for a reader, such as "1..4096"; empty when it has none."""
+    low = high = ""
+    for bound in field.metadata:
+        match bound:
+            case Ge():
+                low = f"{bound.ge}"
+            case Gt():
+                low = f"above {bound.gt}"
+            case Le():
+                high = f"{bound.le}"
+            case _:
+                pass
+    if low and high:
+        return f"{low}..{high}"
+    return f"{low} or more" if low else high and f"at most {high}"
+
+
+def _read_toml(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings file {str(path)!r}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the settings file {str(path)!r} is not TOML: {error}") from error
