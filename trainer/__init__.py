@@ -1,0 +1,1 @@
+"""Trains image GANs and exports their generators to ONNX with a model card."""
