@@ -19,7 +19,9 @@ def _config_options(command: Any) -> Any:
         name = "--" + field.name.replace("_", "-")
         text = f"{docs[field.name]} [default: {field.default}, unless the preset says otherwise]"
         if isinstance(field.default, bool):
-            option = click.option(f"{name}/--no-{field.name.replace('_', '-')}", field.name, default=None, help=text)
+            option = click.option(
+                f"{name}/--no-{field.name.replace('_', '-')}", field.name, default=None, help=text
+            )
         else:
             option = click.option(name, field.name, type=type(field.default), default=None, help=text)
         command = option(command)
@@ -51,15 +53,21 @@ def cli() -> None:
 @click.option("--out", "run", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--preset", default="cgan", show_default=True, help=f"Starting point: {', '.join(PRESETS)}.")
 @click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file of settings.")
-@click.option("--resume", is_flag=True, help="Continue the run in --out from its checkpoint, with its settings.")
+@click.option(
+    "--resume", is_flag=True, help="Continue the run in --out from its checkpoint, with its settings."
+)
 @click.option("--label-rule", type=click.Choice(["folder", "body-type"]), default="folder", show_default=True,
               help="Label of an image: its folder's name, or the car body type in that name.")  # fmt: skip
 @click.option("--label", "single_label", help="One label for all images, instead of a rule.")
 @click.option("--include", multiple=True, help="Take only paths that match this pattern; repeatable.")
 @click.option("--exclude", multiple=True, help="Leave out paths that match this pattern; repeatable.")
 @click.option("--drop-label", multiple=True, help="Leave out images of this label; repeatable.")
-@click.option("--crop/--no-crop", default=True, show_default=True, help="Cut Stanford Cars photos to their boxes.")
-@click.option("--data-name", default="", help="Name of the data for the model card. [default: DATA's file name]")
+@click.option(
+    "--crop/--no-crop", default=True, show_default=True, help="Cut Stanford Cars photos to their boxes."
+)
+@click.option(
+    "--data-name", default="", help="Name of the data for the model card. [default: DATA's file name]"
+)
 @click.option("--data-terms", default="", help="Origin and licence of the data, for the model card.")
 @_config_options
 def train(
@@ -69,7 +77,7 @@ def train(
 ) -> None:  # fmt: skip
     """Trains on DATA: Stanford Cars as published, a tar file, or a folder of label/*.jpg at any depth."""
     from trainer import loop
-    from trainer.data import prepare
+    from trainer.data import data_record, prepare
     from trainer.sources import Selection, read_source
 
     run_exists = (run / "config.json").exists()
@@ -83,11 +91,14 @@ def train(
     source = read_source(data, selection, crop=crop)
     dataset = prepare(source, config.image_size_px, config.channels, drop_labels=drop_label)
     _print_dataset(dataset)
-    trainer = loop.resume(dataset, run) if resume else loop.start(config, dataset, run)
-    if not resume:
-        loop.save_data_record(run, loop.data_record(dataset, data_name or data.name, data_terms))
+    if resume:
+        trainer = loop.resume(dataset, run)
+    else:
+        trainer = loop.start(config, dataset, run, data_record(dataset, data_name or data.name, data_terms))
     _train_with_progress(trainer)
-    click.echo(f"trained to step {trainer.step}; samples in {run / 'samples'}, checkpoint in {run / 'checkpoint.pt'}")
+    click.echo(
+        f"trained to step {trainer.step}; samples in {run / 'samples'}, checkpoint in {run / 'checkpoint.pt'}"
+    )
 
 
 def _print_dataset(dataset: Any) -> None:
@@ -103,20 +114,41 @@ def _train_with_progress(trainer: Any) -> None:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = (BarColumn(), TextColumn("epoch {task.fields[epoch]:.1f}  D {task.fields[d]:.3f}  "
-               "G {task.fields[g]:.3f}  {task.fields[rate]:.0f} images/s"), TimeRemainingColumn())  # fmt: skip
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=trainer.total_steps, completed=trainer.step, epoch=0, d=0, g=0, rate=0)
+        task = bar.add_task("", total=trainer.total_steps, completed=trainer.step)
 
         def report(p: Any) -> None:
-            bar.update(task, completed=p.step, epoch=p.epoch, d=p.d_loss, g=p.g_loss, rate=p.images_per_s)
+            numbers = (
+                f"epoch {p.epoch:.1f}  D {p.d_loss:.3f}  G {p.g_loss:.3f}  {p.images_per_s:.0f} images/s"
+            )
+            bar.update(task, completed=p.step, description=numbers)
             if not console.is_terminal and p.step % 500 == 0:
-                click.echo(
-                    f"step {p.step}/{p.total_steps}  epoch {p.epoch:.1f}  D {p.d_loss:.3f}  G {p.g_loss:.3f}  "
-                    f"{p.images_per_s:.0f} images/s", err=True,
-                )  # fmt: skip
+                click.echo(f"step {p.step}/{p.total_steps}  {numbers}", err=True)
 
         trainer.train(report)
+
+
+@cli.command()
+@click.argument("run", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", "repository", type=click.Path(path_type=Path), required=True,
+              help="Model repository; the model is written to <out>/<name>/<version>/.")  # fmt: skip
+@click.option("--name", required=True, help="Model name: lower-case letters, digits and hyphens.")
+@click.option("--version", "model_version", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Model version.")  # fmt: skip
+@click.option("--description", default="", help="What the model draws, one paragraph.")
+@click.option("--limitation", "limitations", multiple=True, help="What it does badly; repeatable.")
+@click.option("--terms", default="", help="Terms of use of the weights.")
+def export(
+    run: Path, repository: Path, name: str, model_version: int, description: str,
+    limitations: tuple[str, ...], terms: str,
+) -> None:  # fmt: skip
+    """Exports the averaged generator of RUN to ONNX with its card, checked against PyTorch first."""
+    from trainer.export import CardText
+    from trainer.export import export as export_run
+
+    text = CardText(name, model_version, description, limitations, terms)
+    click.echo(export_run(run, repository, text))
 
 
 def main() -> None:

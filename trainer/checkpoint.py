@@ -1,16 +1,16 @@
 """Run folders: what a training run leaves behind, and how it is continued.
 
-    RUN/config.json      settings
-    RUN/data.json        what was trained on
-    RUN/metrics.jsonl    one line a logged step
-    RUN/samples/*.png    grids at fixed noise
-    RUN/checkpoint.pt    newest state, replaced as a whole
+RUN/config.json      settings
+RUN/data.json        what was trained on
+RUN/environment.json device and versions
+RUN/metrics.jsonl    one line a logged step
+RUN/samples/*.png    grids at fixed noise
+RUN/checkpoint.pt    newest state, replaced as a whole
 """
 
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,14 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Writes `data` to `path` so that a reader sees the old content or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.tmp")
     temporary.write_bytes(data)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def save(path: Path, state: dict[str, Any]) -> None:
     """Replaces the checkpoint at `path` by `state`."""
     temporary = path.with_name(f".{path.name}.tmp")
     torch.save(state, temporary)
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def load(path: Path) -> dict[str, Any]:

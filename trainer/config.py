@@ -55,7 +55,7 @@ class Config:
     beta2: float = 0.99
     """Adam's second moment."""
     ema_decay: float = 0.998
-    """Decay a step of the averaged generator, which is the one exported; half-life 1 to 1.5 epochs is best."""
+    """Decay a step of the averaged generator, the one exported; half-life 1 to 1.5 epochs is best."""
     balance: float = 0.5
     """A label of n images is drawn in proportion to n^(1 - balance); 0 draws every image equally often."""
     flip: bool = True

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +55,19 @@ class Dataset:
         return digest.hexdigest()
 
 
-class _Unusable(Exception):
+def data_record(data: Dataset, name: str, terms: str) -> dict[str, Any]:
+    """Returns what a run keeps of its training data: name, terms, numbers, digest and what was left out."""
+    return {
+        "name": name,
+        "terms": terms,
+        "images": len(data.images),
+        "images_per_label": data.counts,
+        "sha256": data.sha256(),
+        "skipped": dict(data.skipped),
+    }
+
+
+class _UnusableError(Exception):
     """An image is left out; the message is the reason."""
 
 
@@ -82,10 +95,10 @@ def prepare(
     for raw in source:
         try:
             if raw.label in drop:
-                raise _Unusable(f"label {raw.label!r} was dropped")  # noqa: TRY301
+                raise _UnusableError(f"label {raw.label!r} was dropped")
             images.append(_decode(raw, size_px, channels))
             labels.append(raw.label)
-        except _Unusable as reason:
+        except _UnusableError as reason:
             skipped[str(reason)] += 1
             examples.setdefault(str(reason), raw.name)
     if not images:
@@ -106,23 +119,23 @@ def _decode(raw: RawImage, size_px: int, channels: int) -> np.ndarray:
     """Returns uint8 [C, size_px, size_px]."""
     name = PurePosixPath(raw.name)
     if name.name.lower() in _JUNK_NAMES or name.name.startswith("._"):
-        raise _Unusable("junk file of an operating system")
+        raise _UnusableError("junk file of an operating system")
     if name.suffix.lower() in _SIDECARS:
-        raise _Unusable("no image by its name")
+        raise _UnusableError("no image by its name")
     try:
         with Image.open(io.BytesIO(raw.data)) as opened:
             if opened.width * opened.height > MAX_PIXELS:
-                raise _Unusable(f"more than {MAX_PIXELS} pixels")  # noqa: TRY301
+                raise _UnusableError(f"more than {MAX_PIXELS} pixels")
             image = ImageOps.exif_transpose(opened).convert("L" if channels == 1 else "RGB")
     except UnidentifiedImageError as error:
-        raise _Unusable("not an image") from error
+        raise _UnusableError("not an image") from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _Unusable("broken image") from error
+        raise _UnusableError("broken image") from error
     if raw.box_px:
         left, top, right, bottom = raw.box_px
         image = image.crop((max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height)))
     if min(image.size) < MIN_SIDE_PX:
-        raise _Unusable(f"smaller than {MIN_SIDE_PX} px")
+        raise _UnusableError(f"smaller than {MIN_SIDE_PX} px")
     pixels = np.asarray(image.resize((size_px, size_px), Image.Resampling.LANCZOS, reducing_gap=3.0))
     return pixels.reshape(size_px, size_px, channels).transpose(2, 0, 1)
 

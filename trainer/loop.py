@@ -7,8 +7,9 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -63,8 +64,9 @@ class Trainer:
         self.config, self.data, self.run = config, data, run
         self.device = pick_device(config.device)
         generator, discriminator = build(config, len(data.label_names))
-        self.generator = generator.to(self.device, memory_format=torch.channels_last)
-        self.discriminator = discriminator.to(self.device, memory_format=torch.channels_last)
+        self.generator, self.discriminator = generator.to(self.device), discriminator.to(self.device)
+        for network in (self.generator, self.discriminator):
+            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.average = AveragedModel(
             self.generator, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)
         ).requires_grad_(False)
@@ -135,6 +137,14 @@ class Trainer:
         """Writes the checkpoint."""
         checkpoint.save(self.run / "checkpoint.pt", self.state())
 
+    def environment(self) -> dict[str, Any]:
+        """Returns what computes this run: device and versions."""
+        if self.device.type == "cuda":
+            device = f"cuda ({torch.cuda.get_device_name()})"
+        else:
+            device = f"cpu ({self.config.threads} thread{'s' if self.config.threads > 1 else ''})"
+        return {"device": device, "versions": {name: version(name) for name in ("ganpress", "torch")}}
+
     # -- training ------------------------------------------------------------------------------
 
     def train(self, report: Callable[[Progress], None] = lambda _: None) -> None:
@@ -155,9 +165,9 @@ class Trainer:
                 losses_now = d_loss.item(), g_loss.item()
                 if not all(map(math.isfinite, losses_now)):
                     raise DivergedError(
-                        f"training diverged at step {self.step} (discriminator loss {losses_now[0]}, generator "
-                        f"loss {losses_now[1]}); {self.run / 'checkpoint.pt'} is from before. Lower the learning "
-                        "rate or raise penalty_gamma."
+                        f"training diverged at step {self.step} (discriminator loss {losses_now[0]}, "
+                        f"generator loss {losses_now[1]}); {self.run / 'checkpoint.pt'} is from before. "
+                        "Lower the learning rate or raise penalty_gamma."
                     )
                 now = time.perf_counter()
                 self.duration_s += now - last_time
@@ -172,7 +182,8 @@ class Trainer:
                         {
                             "step": self.step, "epoch": round(progress.epoch, 4), "d_loss": losses_now[0],
                             "g_loss": losses_now[1], "images_per_s": round(images_per_s, 1),
-                            "augment_p": round(self.augmentation.p, 4), "lead": round(self.augmentation.lead, 4),
+                            "augment_p": round(self.augmentation.p, 4),
+                            "lead": round(self.augmentation.lead, 4),
                         }
                     )  # fmt: skip
             if self.step % sample_every_steps == 0 or self.step == self.total_steps:
@@ -206,7 +217,9 @@ class Trainer:
             real_logit, fake_logit = d.logit(features, label), d(fake, label)
             scores = d.classify(features) if c.classifier_weight and d.classifies else None
         relativistic = c.loss == "relativistic"
-        loss = (losses.d_relativistic if relativistic else losses.d_minimax)(real_logit.float(), fake_logit.float())
+        loss = (losses.d_relativistic if relativistic else losses.d_minimax)(
+            real_logit.float(), fake_logit.float()
+        )
         total = loss
         if scores is not None:
             total = total + c.classifier_weight * F.cross_entropy(scores.float(), label)
@@ -259,7 +272,10 @@ class Trainer:
         """Constant over the first half, then along a cosine to the final rate."""
         c = self.config
         late = max(self.step / self.total_steps - 0.5, 0.0) * 2
-        rate = c.final_learning_rate + (c.learning_rate - c.final_learning_rate) * (1 + math.cos(math.pi * late)) / 2
+        rate = (
+            c.final_learning_rate
+            + (c.learning_rate - c.final_learning_rate) * (1 + math.cos(math.pi * late)) / 2
+        )
         for optimizer in (self.g_optimizer, self.d_optimizer):
             optimizer.param_groups[0]["lr"] = rate
 
@@ -267,7 +283,7 @@ class Trainer:
 
     def averaged_generator(self) -> Generator:
         """Returns the averaged generator in evaluation mode."""
-        return self.average.module.eval()
+        return cast("Generator", self.average.module).eval()
 
     @torch.no_grad()
     def save_grid(self) -> None:
@@ -277,16 +293,26 @@ class Trainer:
         save_image(grid, self.run / "samples" / f"epoch-{self.step / self.steps_per_epoch:06.1f}.png")
 
 
-def start(config: Config, data: Dataset, run: Path) -> Trainer:
+def start(config: Config, data: Dataset, run: Path, data_record: dict[str, Any]) -> Trainer:
     """Returns the trainer of a new run in the folder `run`, which is made.
+
+    Args:
+        config: settings.
+        data: images to train on.
+        run: folder of the run.
+        data_record: what data.json says of the images, for the model card.
 
     Raises:
         RunError: the folder already holds a run.
     """
     if (run / "config.json").exists():
-        raise checkpoint.RunError(f"{run} already holds a run; add --resume to continue it, or choose another folder")
+        raise checkpoint.RunError(
+            f"{run} already holds a run; add --resume to continue it, or choose another folder"
+        )
     run.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(config, data, run)
+    for name, record in (("data", data_record), ("environment", trainer.environment())):
+        checkpoint.write_atomically(run / f"{name}.json", json.dumps(record, indent=2).encode())
     checkpoint.write_atomically(run / "config.json", config.to_json().encode())
     return trainer
 
@@ -313,20 +339,3 @@ def load_config(run: Path) -> Config:
     if not file.is_file():
         raise checkpoint.RunError(f"{run} holds no run: there is no config.json in it")
     return Config.from_json(file.read_text())
-
-
-def data_record(data: Dataset, name: str, terms: str) -> dict[str, Any]:
-    """Returns what data.json keeps of the training data."""
-    return {
-        "name": name,
-        "terms": terms,
-        "images": len(data.images),
-        "images_per_label": data.counts,
-        "sha256": data.sha256(),
-        "skipped": dict(data.skipped),
-    }
-
-
-def save_data_record(run: Path, record: dict[str, Any]) -> None:
-    """Writes data.json."""
-    checkpoint.write_atomically(run / "data.json", json.dumps(record, indent=2).encode())

@@ -105,9 +105,7 @@ def _read_tar(path: Path, selection: Selection) -> Iterator[RawImage]:
             yield RawImage(name, file.read(), selection.label(name))
 
 
-def _read_stanford_cars(
-    path: Path, devkit: Path, selection: Selection, *, crop: bool
-) -> Iterator[RawImage]:
+def _read_stanford_cars(path: Path, devkit: Path, selection: Selection, *, crop: bool) -> Iterator[RawImage]:
     """Yields the photos of cars_train/ and, where its labels are at hand, cars_test/."""
     class_names = [str(name[0]) for name in loadmat(devkit / "cars_meta.mat")["class_names"][0]]
     parts = {

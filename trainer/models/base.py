@@ -38,9 +38,9 @@ class Discriminator(nn.Module, ABC):
 
     @abstractmethod
     def logit(self, features: Tensor, label: Tensor) -> Tensor:
-        """Returns how real the images behind `features` look for their labels: float [N], larger is more real."""
+        """Returns how real the images behind `features` look for their labels: float [N]."""
 
-    def classify(self, features: Tensor) -> Tensor:
+    def classify(self, features: Tensor) -> Tensor:  # noqa: ARG002 - an optional ability
         """Returns scores of the labels for the images behind `features`: float [N, n_labels]."""
         raise TypeError(f"{type(self).__name__} has no classifier")
 

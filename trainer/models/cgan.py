@@ -8,6 +8,7 @@ normalisation, as the gradient penalties ask for; label by projection (Miyato & 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -44,9 +45,7 @@ class CganGenerator(Generator):
         self.embed = nn.Embedding(n_labels, z_dim)
         self.stem = nn.Linear(2 * z_dim, widths[0] * 16)
         self.norms = nn.ModuleList(ConditionalBatchNorm(w, n_labels) for w in widths)
-        self.ups = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
         self.out = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1)
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
@@ -65,9 +64,11 @@ class CganDiscriminator(Discriminator):
         self.classifies = n_labels > 1
         widths = [channels] + [features * 2**i for i in range(int(math.log2(size_px)) - 2)]
         layers: list[nn.Module] = []
-        for a, b in zip(widths[:-1], widths[1:], strict=True):
+        for a, b in pairwise(widths):
             layers += [nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(0.2, True)]  # [N, b, s/2, s/2]
-        self.body = nn.Sequential(*layers, nn.Flatten(), nn.Linear(widths[-1] * 16, 256), nn.LeakyReLU(0.2, True))
+        self.body = nn.Sequential(
+            *layers, nn.Flatten(), nn.Linear(widths[-1] * 16, 256), nn.LeakyReLU(0.2, True)
+        )
         self.head = nn.Linear(256, 1)
         self.embed = nn.Embedding(n_labels, 256)
         self.classifier = nn.Linear(256, n_labels)
@@ -91,5 +92,6 @@ def build(config: Config, n_labels: int) -> tuple[CganGenerator, CganDiscriminat
     for module in discriminator.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, a=0.2)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
     return generator, discriminator

@@ -24,7 +24,9 @@ class DcganGenerator(Generator):
         steps = int(math.log2(size_px)) - 3
         width = features * 2**steps
         layers: list[nn.Module] = [
-            nn.ConvTranspose2d(z_dim, width, 4, 1, 0, bias=False), nn.BatchNorm2d(width), nn.ReLU(True),
+            nn.ConvTranspose2d(z_dim, width, 4, 1, 0, bias=False),
+            nn.BatchNorm2d(width),
+            nn.ReLU(True),
         ]  # [N, f*2^steps, 4, 4]
         for _ in range(steps):
             layers += [
