@@ -1,0 +1,1 @@
+"""Compressor service: DCT, k-means and Pillow codecs over gRPC."""

@@ -1,0 +1,53 @@
+"""Image codecs as a pure library: NumPy and Pillow in, bytes out, no server.
+
+>>> import numpy as np
+>>> from services.compressor.codecs import decode, get_codec
+>>> image = np.full((5, 7, 3), 200, np.uint8)
+>>> data = get_codec("dct", quality=80).encode(image)
+>>> decode(data).shape
+(5, 7, 3)
+"""
+
+from services.compressor.codecs import avif, dct, jpeg, jpeg2000, kmeans, png, tga, tiff, webp
+from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Codec, Parameter, Pixels
+from services.compressor.codecs.errors import (
+    CodecError,
+    CorruptDataError,
+    InvalidOptionError,
+    TooManyPixelsError,
+    UnknownCodecError,
+    UnsupportedImageError,
+)
+from services.compressor.codecs.files import decode, identify
+from services.compressor.codecs.metrics import bits_per_pixel, psnr, ssim
+from services.compressor.codecs.registry import codec_class, get_codec, list_codecs
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "Codec",
+    "CodecError",
+    "CorruptDataError",
+    "InvalidOptionError",
+    "Parameter",
+    "Pixels",
+    "TooManyPixelsError",
+    "UnknownCodecError",
+    "UnsupportedImageError",
+    "avif",
+    "bits_per_pixel",
+    "codec_class",
+    "dct",
+    "decode",
+    "get_codec",
+    "identify",
+    "jpeg",
+    "jpeg2000",
+    "kmeans",
+    "list_codecs",
+    "png",
+    "psnr",
+    "ssim",
+    "tga",
+    "tiff",
+    "webp",
+]

@@ -1,0 +1,124 @@
+"""What every codec promises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import Field, dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from services.compressor.codecs.errors import InvalidOptionError, UnsupportedImageError
+from services.compressor.codecs.options import Option
+
+Pixels = npt.NDArray[np.uint8]
+"""An image: uint8 [height, width, channels], 0..255; 1 channel is grey, 3 are RGB, 4 are RGBA (straight)."""
+
+DEFAULT_MAX_PIXELS = 2**26
+"""Most pixels (width x height) that a decoder gives unless told otherwise."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One option of a codec, for a reader."""
+
+    name: str
+    """Its name; also the field's name in the protobuf API."""
+    accepts: str
+    """The values it takes."""
+    default: str
+    """Its default; empty when it is unset by default."""
+    description: str
+    """What it does, one sentence."""
+
+
+@dataclass(frozen=True)
+class Codec(ABC):
+    """A way to compress one image, with its options.
+
+    A codec is a frozen dataclass whose fields are its options, declared by `codecs.options`; a value that
+    is not accepted raises InvalidOptionError on construction. Codecs that are equal write equal files on
+    one machine. A file describes itself: `decode` needs no options.
+
+    >>> from services.compressor.codecs import decode, get_codec
+    >>> image = np.zeros((2, 3, 3), np.uint8)
+    >>> decode(get_codec("kmeans", k=2).encode(image)).shape
+    (2, 3, 3)
+    """
+
+    id: ClassVar[str]
+    """Name of the codec."""
+    technique: ClassVar[str]
+    """Technique it belongs to: "dct", "kmeans" or "pillow"."""
+    description: ClassVar[str]
+    """What it does, one sentence."""
+    media_type: ClassVar[str]
+    """Media type of its files."""
+    file_extension: ClassVar[str]
+    """Extension of its files' names, with the dot."""
+    is_lossless: ClassVar[bool]
+    """Whether decoding gives back every pixel under the default options."""
+    channels: ClassVar[tuple[int, ...]] = (1, 3, 4)
+    """Numbers of channels that it keeps."""
+
+    def __post_init__(self) -> None:
+        for option_field in fields(self):
+            value = getattr(self, option_field.name)
+            if value is not None or option_field.default is not None:
+                object.__setattr__(self, option_field.name, self._checked(option_field, value))
+
+    def encode(self, image: Pixels) -> bytes:
+        """Compresses one image into a file.
+
+        Args:
+            image: At least 1 x 1 pixels, 1, 3 or 4 channels.
+
+        Raises:
+            UnsupportedImageError: The array is no such image, or the codec cannot hold it.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3, 4) or not image.size:
+            raise UnsupportedImageError(
+                f"an image is uint8 [height, width, 1, 3 or 4], not {image.dtype} {list(image.shape)}"
+            )
+        self._check_image(image)
+        return self._encode(image)
+
+    @classmethod
+    @abstractmethod
+    def decode(cls, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
+        """Gives back the image in a file that the codec wrote.
+
+        Raises:
+            CorruptDataError: The bytes are not such a file, or it was truncated or altered.
+            TooManyPixelsError: Its header announces more than `max_pixels` pixels; checked before decoding.
+        """
+
+    @classmethod
+    def parameters(cls) -> tuple[Parameter, ...]:
+        """Returns the codec's options in the order of its fields."""
+        return tuple(
+            Parameter(f.name, option.accepts, option.default_text, option.description)
+            for f in fields(cls)
+            for option in [_option_of(f)]
+        )
+
+    @abstractmethod
+    def _encode(self, image: Pixels) -> bytes:
+        """Compresses an image that was checked."""
+
+    def _check_image(self, image: Pixels) -> None:  # noqa: B027 - most codecs hold every image
+        """Raises UnsupportedImageError when the codec cannot hold the image."""
+
+    def _checked(self, option_field: Field[Any], value: object) -> object:
+        option = _option_of(option_field)
+        try:
+            return option.convert(value)
+        except ValueError:
+            raise InvalidOptionError(
+                f"{self.id} option {option_field.name} takes {option.accepts}, not {value!r}"
+            ) from None
+
+
+def _option_of(option_field: Field[Any]) -> Option:
+    return option_field.metadata["option"]

@@ -1,0 +1,51 @@
+"""Image files of any kind."""
+
+from __future__ import annotations
+
+from services.compressor.codecs import container
+from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Pixels
+from services.compressor.codecs.dct import Dct
+from services.compressor.codecs.kmeans import Kmeans, is_kmeans
+from services.compressor.codecs.pillow_codec import PillowCodec
+from services.compressor.codecs.reading import open_image, read_pixels
+from services.compressor.codecs.registry import codec_class, list_codecs
+
+
+def identify(data: bytes) -> str:
+    """Returns the id of the codec whose file this is, or a format's name ("gif", "bmp") that none writes.
+
+    Raises:
+        CorruptDataError: It is no file that `decode` reads.
+    """
+    if container.is_container(data):
+        return Dct.id
+    with open_image(data) as image:
+        if is_kmeans(image):
+            return Kmeans.id
+        name = "JPEG" if image.format == "MPO" else str(image.format)
+    return _ids_by_format().get(name, name.lower())
+
+
+def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
+    """Gives back the image in a file of any codec, or in any other image file that Pillow knows well.
+
+    Reads PNG, JPEG, WebP, AVIF, JPEG 2000, TIFF, GIF, BMP, TGA and GanPress files. An EXIF orientation is
+    applied; 16-bit samples keep their upper 8 bits; black-and-white becomes grey; palettes become RGB, or
+    RGBA when they hold transparency; CMYK becomes RGB without regard to a colour profile.
+
+    Returns:
+        The image, uint8 [height, width, 1, 3 or 4].
+
+    Raises:
+        CorruptDataError: It is no image, or one that is truncated or altered.
+        TooManyPixelsError: Its header announces more than `max_pixels` pixels; checked before decoding.
+        UnsupportedImageError: It is animated, has several pages, or 32-bit or floating-point samples.
+    """
+    codec_id = identify(data)
+    if codec_id in {codec.id for codec in list_codecs()}:
+        return codec_class(codec_id).decode(data, max_pixels=max_pixels)
+    return read_pixels(data, max_pixels)
+
+
+def _ids_by_format() -> dict[str, str]:
+    return {codec.pillow_format: codec.id for codec in list_codecs() if issubclass(codec, PillowCodec)}

@@ -1,0 +1,49 @@
+"""What the codecs that Pillow does for us share."""
+
+from __future__ import annotations
+
+import io
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from PIL import Image
+
+from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Codec, Pixels
+from services.compressor.codecs.errors import UnsupportedImageError
+from services.compressor.codecs.reading import read_pixels
+
+
+@dataclass(frozen=True)
+class PillowCodec(Codec):
+    """A codec that writes one of Pillow's formats."""
+
+    technique = "pillow"
+
+    pillow_format: ClassVar[str]
+    """Pillow's name of the format."""
+    max_side_px: ClassVar[int]
+    """Longest side that the format or its library can hold."""
+
+    @classmethod
+    def decode(cls, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
+        """See `Codec.decode`; also reads such files written by others."""
+        return read_pixels(data, max_pixels, (cls.pillow_format,))
+
+    def _encode(self, image: Pixels) -> bytes:
+        buffer = io.BytesIO()
+        squeezed = image[..., 0] if image.shape[2] == 1 else image
+        Image.fromarray(squeezed).save(buffer, self.pillow_format, **self._save_options())
+        return buffer.getvalue()
+
+    def _check_image(self, image: Pixels) -> None:
+        height_px, width_px, _ = image.shape
+        if max(height_px, width_px) > self.max_side_px:
+            raise UnsupportedImageError(
+                f"{self.id} holds sides up to {self.max_side_px} pixels; "
+                f"the image has {width_px} x {height_px}"
+            )
+
+    @abstractmethod
+    def _save_options(self) -> dict[str, Any]:
+        """Returns the arguments of Pillow's `save`."""

@@ -1,0 +1,96 @@
+"""Image files through Pillow, with limits and clear refusals."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import ExifTags, Image, UnidentifiedImageError
+
+from services.compressor.codecs.base import Pixels
+from services.compressor.codecs.container import check_pixels
+from services.compressor.codecs.errors import (
+    CodecError,
+    CorruptDataError,
+    TooManyPixelsError,
+    UnsupportedImageError,
+)
+
+FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "JPEG2000", "TIFF", "GIF", "BMP", "TGA")
+"""Formats read, by Pillow's names; TGA has no magic number and comes last."""
+
+# Our own limit is stricter than the one that Pillow warns about, and is an error.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What turns an image upright, by its EXIF orientation."""
+
+
+@contextmanager
+def open_image(data: bytes, formats: tuple[str, ...] = FORMATS) -> Generator[Image.Image]:
+    """Opens an image file; only its header is read.
+
+    Raises:
+        CorruptDataError: The bytes are no image of these formats, or reading it in the context failed.
+        TooManyPixelsError: It has so many pixels that Pillow refuses to look at it.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=formats) as image:
+            yield image
+    except CodecError:
+        raise
+    except UnidentifiedImageError:
+        expected = ", ".join(formats)
+        what = f"{len(data)} bytes beginning with {data[:8].hex(' ')}" if data else "no data at all"
+        raise CorruptDataError(f"not an image: {what}; expected {expected}") from None
+    except Image.DecompressionBombError:
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise TooManyPixelsError(
+            f"the image has more than {limit} pixels, far more than are accepted"
+        ) from None
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Pillow's parsers end in many ways on broken files: OSError, SyntaxError, struct.error, KeyError ...
+        raise CorruptDataError(f"the image is truncated or broken: {error}") from error
+
+
+def read_pixels(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS) -> Pixels:
+    """Decodes an image file of these formats; `files.decode` says what becomes of each kind."""
+    with open_image(data, formats) as image:
+        check_pixels(image.width, image.height, max_pixels)
+        # An MPO's further pictures are previews and views that cameras add to a photograph.
+        frames = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+        if frames > 1:
+            raise UnsupportedImageError(
+                f"the {image.format} file holds {frames} frames or pages; a codec takes one image"
+            )
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+        image.load()
+        # Pillow turns TIFFs itself while it loads them.
+        upright = None if image.format == "TIFF" else _UPRIGHT.get(orientation or 1)
+        return _pixels_of(image.transpose(upright) if upright is not None else image)
+
+
+def _pixels_of(image: Image.Image) -> Pixels:
+    if image.mode.startswith("I;16"):
+        grey = np.asarray(image)
+        return (grey >> 8).astype(np.uint8)[..., np.newaxis]
+    if image.mode in ("I", "F", "LAB"):
+        kind = {"I": "32-bit", "F": "floating-point", "LAB": "CIE L*a*b*"}[image.mode]
+        raise UnsupportedImageError(f"{kind} samples are not supported; 8 and 16 bits grey, RGB or CMYK are")
+    opaque_mode = "L" if image.mode in ("1", "L") else "RGB"
+    mode = "RGBA" if image.has_transparency_data else opaque_mode
+    pixels = np.asarray(image.convert(mode))
+    return pixels.reshape(image.height, image.width, -1)
