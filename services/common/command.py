@@ -24,6 +24,8 @@ from services.common.settings import (
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
+_METAVARS: dict[object, str] = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
+
 
 def service_command(
     name: str, settings_class: type[Settings], build_service: Callable[[Settings], Service]
@@ -66,12 +68,15 @@ def service_command(
 
 def _option(settings_class: type[ServiceSettings], name: str, field: FieldInfo) -> click.Option:
     """Returns the option of one setting, unset by default: pydantic knows the defaults and checks values."""
-    kind = (
-        click.Choice(get_args(field.annotation)) if get_origin(field.annotation) is Literal else click.STRING
-    )
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else None
     notes = [f"env var: {env_of(settings_class, name)}"]
     if default := default_of(field):
         notes.append(f"default: {default}")
     if accepted := accepted_range(field):
         notes.append(accepted)
-    return click.Option([flag_of(name)], type=kind, help=f"{field.description}  [{'; '.join(notes)}]")
+    return click.Option(
+        [flag_of(name)],
+        type=click.Choice(choices) if choices else click.STRING,
+        metavar=None if choices else _METAVARS.get(field.annotation, "PATH"),
+        help=f"{field.description}  [{'; '.join(notes)}]",
+    )

@@ -6,6 +6,7 @@ names, the help text and docs/settings.md all come from the class's fields.
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Self
@@ -45,6 +46,11 @@ class ServiceSettings(BaseSettings):
         """Address to listen on, `host:port` or `unix:/path`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.address or f"{host}:{self.port}"
+
+    @property
+    def worker_count(self) -> int:
+        """Threads that compute, at least 1."""
+        return self.threads or _cpu_count()
 
     @classmethod
     def load(cls, config: Path | None = None, **flags: Any) -> Self:
@@ -98,6 +104,11 @@ def accepted_range(field: FieldInfo) -> str:
     if low and high:
         return f"{low}..{high}"
     return f"{low} or more" if low else high and f"at most {high}"
+
+
+def _cpu_count() -> int:
+    """Returns the number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _read_toml(path: Path | None) -> dict[str, Any]:

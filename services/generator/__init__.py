@@ -1,0 +1,1 @@
+"""The generator service: images drawn from ONNX generators, named by their seeds."""

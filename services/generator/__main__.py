@@ -1,0 +1,10 @@
+"""`ganpress-generator`: serves the generator."""
+
+from services.common.command import service_command
+from services.generator.service import build_service
+from services.generator.settings import GeneratorSettings
+
+main = service_command("ganpress-generator", GeneratorSettings, build_service)
+
+if __name__ == "__main__":
+    main()
