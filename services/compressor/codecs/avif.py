@@ -22,7 +22,7 @@ class Avif(PillowCodec):
     is_lossless = False
     channels = (3, 4)
     pillow_format = "AVIF"
-    max_side_px = 16384
+    max_side_px = 32768
 
     quality: int = whole(65, 0, 100, "Quality.")
     speed: int = whole(6, 0, 10, "Speed, 0 (small) to 10 (fast).")

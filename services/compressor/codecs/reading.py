@@ -22,8 +22,8 @@ from services.compressor.codecs.errors import (
 FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "JPEG2000", "TIFF", "GIF", "BMP", "TGA")
 """Formats read, by Pillow's names; TGA has no magic number and comes last."""
 
-# Our own limit is stricter than the one that Pillow warns about, and is an error.
-warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+# What Pillow warns about, broken metadata and many pixels, is here either an error or of no matter.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -51,9 +51,10 @@ def open_image(data: bytes, formats: tuple[str, ...] = FORMATS) -> Generator[Ima
     except CodecError:
         raise
     except UnidentifiedImageError:
-        expected = ", ".join(formats)
         what = f"{len(data)} bytes beginning with {data[:8].hex(' ')}" if data else "no data at all"
-        raise CorruptDataError(f"not an image: {what}; expected {expected}") from None
+        raise CorruptDataError(
+            f"not an image, or too little of one: {what}; expected {', '.join(formats)} or GanPress DCT"
+        ) from None
     except Image.DecompressionBombError:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
         raise TooManyPixelsError(

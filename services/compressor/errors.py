@@ -1,0 +1,24 @@
+"""Errors of the service and their status codes; those of the codecs are in `codecs.errors`."""
+
+from __future__ import annotations
+
+import grpc
+
+from services.common.errors import StatusTable
+from services.compressor.codecs import CodecError, TooManyPixelsError
+
+
+class RequestError(ValueError):
+    """A request that makes no sense; the message names the value and what would be accepted."""
+
+
+class ResultTooLargeError(Exception):
+    """The result does not fit into one message."""
+
+
+ERRORS: StatusTable = {
+    CodecError: grpc.StatusCode.INVALID_ARGUMENT,
+    TooManyPixelsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    RequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    ResultTooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
+}

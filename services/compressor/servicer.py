@@ -1,0 +1,201 @@
+"""The compressor's protobuf API: messages to images and codecs, files to messages."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from ganpress.v1 import codec_pb2
+from ganpress.v1 import compressor_service_pb2 as pb
+from ganpress.v1.compressor_service_pb2_grpc import CompressorServiceServicer
+from ganpress.v1.image_pb2 import (
+    IMAGE_FORMAT_PNG,
+    IMAGE_FORMAT_RAW_U8,
+    IMAGE_FORMAT_UNSPECIFIED,
+    ImageFormat,
+    ImageSize,
+)
+
+from services.common.errors import status_of
+from services.common.server import MAX_MESSAGE_BYTES
+from services.common.version import GANPRESS_VERSION
+from services.compressor.codecs import (
+    Codec,
+    Pixels,
+    bits_per_pixel,
+    decode,
+    get_codec,
+    identify,
+    list_codecs,
+    psnr,
+    ssim,
+)
+from services.compressor.errors import ERRORS, RequestError, ResultTooLargeError
+from services.compressor.options import codec_from
+from services.compressor.workers import Workers
+
+logger = logging.getLogger(__name__)
+
+_OTHER_FIELDS_BYTES = 4096  # of a message around its image, names and keys of usual length included
+
+
+class CompressorServicer(CompressorServiceServicer):
+    """Compresses on a pool of threads."""
+
+    def __init__(self, workers: Workers, *, max_pixels: int) -> None:
+        """Takes the pool and the most pixels that an image may have."""
+        self._workers = workers
+        self._max_pixels = max_pixels
+
+    async def ListCodecs(self, request: pb.ListCodecsRequest, context: Any) -> pb.ListCodecsResponse:
+        """Lists the codecs."""
+        return pb.ListCodecsResponse(
+            codecs=[_codec_info(codec) for codec in list_codecs()],
+            max_pixels=self._max_pixels,
+            max_message_bytes=MAX_MESSAGE_BYTES,
+            ganpress_version=GANPRESS_VERSION,
+        )
+
+    async def Compress(self, request: pb.CompressRequest, context: Any) -> pb.CompressResponse:
+        """Compresses one image."""
+        return await self._compress(request)
+
+    async def Decompress(self, request: pb.DecompressRequest, context: Any) -> pb.DecompressResponse:
+        """Gives an image back."""
+        image_format = _image_format(request.format)
+        write = _raw if image_format == IMAGE_FORMAT_RAW_U8 else get_codec("png").encode
+        async with self._workers.slot():
+            image, decode_ms = await self._workers.run(decode, request.data, max_pixels=self._max_pixels)
+            data, _ = await self._workers.run(write, image)
+        return pb.DecompressResponse(
+            image=_fitting(data),
+            format=image_format,
+            size=_size(image),
+            codec=identify(request.data),
+            decode_ms=decode_ms,
+        )
+
+    async def CompressStream(
+        self, request_iterator: AsyncIterator[pb.CompressStreamRequest], context: Any
+    ) -> AsyncIterator[pb.CompressStreamResponse]:
+        """Compresses a stream of images; at most twice as many as there are threads are under way."""
+        running: asyncio.Queue[asyncio.Task[pb.CompressStreamResponse] | None] = asyncio.Queue()
+        room = asyncio.Semaphore(2 * self._workers.count)
+
+        async def read() -> None:
+            try:
+                async for request in request_iterator:
+                    await room.acquire()
+                    running.put_nowait(asyncio.create_task(self._outcome(request)))
+            finally:
+                running.put_nowait(None)
+
+        reader = asyncio.create_task(read())
+        try:
+            while task := await running.get():
+                yield await task
+                room.release()
+            await reader
+        finally:
+            reader.cancel()
+            while not running.empty():
+                if task := running.get_nowait():
+                    task.cancel()
+
+    async def _compress(self, request: pb.CompressRequest) -> pb.CompressResponse:
+        codec = codec_from(request.options)
+        run, limit = self._workers.run, self._max_pixels
+        async with self._workers.slot():
+            image, input_decode_ms = await run(decode, request.image, max_pixels=limit)
+            data, encode_ms = await run(codec.encode, image)
+            stats = pb.CompressionStats(
+                size=_size(image),
+                input_bytes=len(request.image),
+                raw_bytes=image.size,
+                output_bytes=len(data),
+                ratio=len(request.image) / len(data),
+                bits_per_pixel=bits_per_pixel(len(data), image),
+                input_decode_ms=input_decode_ms,
+                encode_ms=encode_ms,
+            )
+            if not request.skip_metrics:
+                decoded, stats.decode_ms = await run(codec.decode, data, max_pixels=limit)
+                stats.psnr_db, _ = await run(psnr, image, decoded)
+                similarity, _ = await run(ssim, image, decoded)
+                if similarity is not None:
+                    stats.ssim = similarity
+        return pb.CompressResponse(
+            data=_fitting(data),
+            codec=codec.id,
+            media_type=codec.media_type,
+            file_extension=codec.file_extension,
+            stats=stats,
+        )
+
+    async def _outcome(self, request: pb.CompressStreamRequest) -> pb.CompressStreamResponse:
+        try:
+            response = await self._compress(request.request)
+        except Exception as error:  # noqa: BLE001 - one member's failure does not end the stream
+            return pb.CompressStreamResponse(key=request.key, error=_stream_error(error))
+        return pb.CompressStreamResponse(key=request.key, response=response)
+
+
+def _stream_error(error: Exception) -> pb.StreamError:
+    code = status_of(error, ERRORS)
+    if code is None:
+        logger.error("a member of CompressStream failed", exc_info=error)
+        return pb.StreamError(code=_number(grpc.StatusCode.INTERNAL), message="internal error")
+    return pb.StreamError(code=_number(code), message=str(error))
+
+
+def _number(code: grpc.StatusCode) -> int:
+    number: int = code.value[0]
+    return number
+
+
+def _raw(image: Pixels) -> bytes:
+    return image.tobytes()
+
+
+def _fitting(data: bytes) -> bytes:
+    if len(data) > MAX_MESSAGE_BYTES - _OTHER_FIELDS_BYTES:
+        raise ResultTooLargeError(
+            f"the result has {len(data)} bytes, more than a message of {MAX_MESSAGE_BYTES} bytes holds"
+        )
+    return data
+
+
+def _size(image: Pixels) -> ImageSize:
+    height_px, width_px, channels = image.shape
+    return ImageSize(width_px=width_px, height_px=height_px, channels=channels)
+
+
+def _image_format(requested: ImageFormat.ValueType) -> ImageFormat.ValueType:
+    if requested == IMAGE_FORMAT_UNSPECIFIED:
+        return IMAGE_FORMAT_PNG
+    if requested not in {IMAGE_FORMAT_PNG, IMAGE_FORMAT_RAW_U8}:
+        raise RequestError(f"format {requested} is not known: IMAGE_FORMAT_PNG and IMAGE_FORMAT_RAW_U8 are")
+    return requested
+
+
+def _codec_info(codec: type[Codec]) -> codec_pb2.CodecInfo:
+    return codec_pb2.CodecInfo(
+        name=codec.id,
+        technique=codec.technique,
+        description=codec.description,
+        media_type=codec.media_type,
+        file_extension=codec.file_extension,
+        lossless=codec.is_lossless,
+        parameters=[
+            codec_pb2.CodecParameter(
+                name=parameter.name,
+                accepts=parameter.accepts,
+                default_value=parameter.default,
+                description=parameter.description,
+            )
+            for parameter in codec.parameters()
+        ],
+    )

@@ -1,0 +1,23 @@
+"""Settings of the compressor service."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from services.common.settings import ServiceSettings
+from services.compressor.codecs import DEFAULT_MAX_PIXELS
+
+
+class CompressorSettings(ServiceSettings):
+    """Serve image compression and decompression over gRPC."""
+
+    model_config = SettingsConfigDict(env_prefix="GANPRESS_COMPRESSOR_")
+
+    port: int = Field(50052, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
+    max_pixels: int = Field(
+        DEFAULT_MAX_PIXELS, ge=1, le=2**27, description="Most pixels (width x height) of an image."
+    )
+    warm_up: bool = Field(
+        True, description="Try every codec before serving, so that no request waits for libraries to load."
+    )
