@@ -1,0 +1,110 @@
+"""Codec options by name: from plain names and values to the typed messages of the API, and back.
+
+The names and types are those of the API's descriptors, so an option added there is known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ganpress.v1.codec_pb2 import CodecOptions
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from client.errors import InputError
+
+OptionValue = str | int | float | bool
+
+ALIASES = {"pillow": "jpeg", "k-means": "kmeans"}
+"""Other names of codecs: the study calls JPEG by the library that wrote it."""
+
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+
+
+class OptionValueError(InputError):
+    """An option's value has the wrong type; `option` names it."""
+
+    def __init__(self, option: str, value: OptionValue, wanted: str) -> None:
+        super().__init__(f"{option} is {value!r}, which is not {wanted}")
+        self.option = option
+
+
+def codec_names() -> list[str]:
+    """Returns the names of all codecs."""
+    return sorted(field.name for field in CodecOptions.DESCRIPTOR.oneofs_by_name["codec"].fields)
+
+
+def option_names(codec: str) -> list[str]:
+    """Returns the names of a codec's options."""
+    return [field.name for field in _fields(codec)]
+
+
+def build_options(codec: str, options: Mapping[str, OptionValue]) -> CodecOptions:
+    """Returns the message for a codec and its options; those left out take the codec's defaults.
+
+    Values may be text: "0.01", "64", "true", "420", "ycbcr".
+
+    Raises:
+        InputError: There is no such codec or option; the message lists those that exist.
+        OptionValueError: A value cannot be read as the option's type. Ranges are the server's matter.
+    """
+    codec = ALIASES.get(codec, codec)
+    fields = {field.name: field for field in _fields(codec)}
+    message = CodecOptions()
+    chosen: Message = getattr(message, codec)
+    chosen.SetInParent()
+    for name, value in options.items():
+        if name not in fields:
+            has = f"its options are {', '.join(fields)}" if fields else "it has none"
+            raise InputError(f"codec {codec} has no option {name!r}: {has}")
+        _set(chosen, fields[name], value)
+    return message
+
+
+def options_given(options: CodecOptions) -> dict[str, OptionValue]:
+    """Returns the options that are set in a message, by name, as JSON can hold them."""
+    codec = options.WhichOneof("codec")
+    chosen: Message = getattr(options, codec) if codec else CodecOptions()
+    return {
+        field.name: _enum_word(field.enum_type, value) if field.enum_type else value
+        for field, value in chosen.ListFields()
+    }
+
+
+def _fields(codec: str) -> list[FieldDescriptor]:
+    oneof = CodecOptions.DESCRIPTOR.oneofs_by_name["codec"]
+    for field in oneof.fields:
+        if field.name == codec and field.message_type:
+            return list(field.message_type.fields)
+    raise InputError(f"there is no codec {codec!r}: the codecs are {', '.join(codec_names())}")
+
+
+def _set(message: Message, field: FieldDescriptor, value: OptionValue) -> None:
+    text = str(value).strip().lower()
+    if field.enum_type:
+        named = field.enum_type.values[1:]
+        words = {_enum_word(field.enum_type, entry.number): entry.number for entry in named}
+        word = text.replace(":", "")  # 4:2:0 is 420
+        if word not in words:
+            raise OptionValueError(field.name, value, f"one of {', '.join(words)}")
+        setattr(message, field.name, words[word])
+    elif field.type == FieldDescriptor.TYPE_BOOL:
+        if text not in _TRUE + _FALSE:
+            raise OptionValueError(field.name, value, "true or false")
+        setattr(message, field.name, text in _TRUE)
+    elif field.type == FieldDescriptor.TYPE_DOUBLE:
+        try:
+            setattr(message, field.name, float(text))
+        except ValueError:
+            raise OptionValueError(field.name, value, "a number") from None
+    else:
+        try:
+            setattr(message, field.name, int(text))
+        except ValueError:  # no integer, or one that the field cannot hold
+            raise OptionValueError(field.name, value, "a whole number in its range") from None
+
+
+def _enum_word(enum: EnumDescriptor, number: int) -> str:
+    """Returns an enumeration's value as a user writes it: COLOR_SPACE_RGB is "rgb"."""
+    prefix = enum.values_by_number[0].name.removesuffix("UNSPECIFIED")
+    return enum.values_by_number[number].name.removeprefix(prefix).lower()

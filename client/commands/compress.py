@@ -1,0 +1,135 @@
+"""`client compress`: makes images small."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import click
+from ganpress.v1.compressor_service_pb2 import CompressRequest
+
+from client import sidecar
+from client.api import GanpressClient, compress_request
+from client.background import in_background
+from client.codec_options import OptionValue, options_given
+from client.errors import GanpressError, InputError
+from client.options import (
+    Connection,
+    Wording,
+    connection_options,
+    inputs_argument,
+    output_option,
+    wording_options,
+)
+from client.outputs import Output, open_sink, output_path
+from client.report import Report, compression_record, describe
+from client.samples import Sample
+from client.terminal import note, open_source, progress
+
+
+@click.command(short_help="Compress images.")
+@inputs_argument
+@click.option(
+    "-m",
+    "--method",
+    default="dct",
+    show_default=True,
+    metavar="CODEC",
+    help="Codec, as `client codecs` lists them.",
+)
+@click.option("--quality", metavar="N", help="Quality, of the codecs that have one.")
+@click.option("--threshold", metavar="SHARE", help="DCT: drop coefficients below this share of the largest.")
+@click.option("--k", metavar="N", help="k-means: number of colours.")
+@click.option(
+    "-p",
+    "--param",
+    "params",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Any option of the codec; may be repeated.",
+)
+@click.option("--metrics/--no-metrics", default=True, help="Measure PSNR and SSIM, which costs a decode.")
+@output_option
+@wording_options
+@connection_options("compressor")
+def compress(
+    connection: Connection,
+    inputs: Sequence[Path],
+    method: str,
+    quality: str | None,
+    threshold: str | None,
+    k: str | None,
+    params: Sequence[str],
+    metrics: bool,
+    output: str | None,
+    wording: Wording,
+) -> None:
+    """Compress images.
+
+    INPUTS are image files, folders and tars; without any, stdin is an image or a tar. One image becomes the
+    codec's file; a tar, a folder or several files become a tar, or files in a folder with the same names.
+    An image that fails is named, the others are compressed, and the exit code is 1.
+
+    \b
+    client compress photo.jpg --method dct --threshold 0.02 -o photo.gpc
+    client compress photos/ --method webp --quality 80 -o small/
+    tar c *.jpg | client compress --method kmeans --k 64 -o small.tar
+    """  # noqa: D301 - click keeps the lines after \b as they are
+    given = {"quality": quality, "threshold": threshold, "k": k}
+    options: dict[str, OptionValue] = {name: value for name, value in given.items() if value is not None}
+    options |= dict(map(_parse_param, params))
+
+    async def work(client: GanpressClient) -> Report:
+        message = await client.codec_options(method, options)
+        source = open_source(inputs, output=output)
+        report = Report(source, "compressed", wording, images_on_stdout=output_path(output) is None)
+        given = options_given(message)
+        under_way: dict[str, Sample] = {}
+
+        async def requests() -> AsyncIterator[tuple[str, CompressRequest]]:
+            async for item in in_background(source):
+                if isinstance(item, Sample):
+                    under_way[item.key] = item
+                    yield item.key, compress_request(item.image, message, skip_metrics=not metrics)
+                else:
+                    report.fail(item.name, item.reason)
+
+        with (
+            open_sink(output, is_stream=source.is_stream) as sink,
+            progress("compressing", source.total) as bar,
+        ):
+            async for outcome in client.compress_many(requests()):
+                sample = under_way.pop(outcome.key)
+                bar.advance()
+                if isinstance(outcome.result, GanpressError):
+                    report.fail(sample.name, outcome.result)
+                    continue
+                record = compression_record(outcome.result, given)
+                companions = _with_record(sample, record)
+                extension, data = outcome.result.file_extension, outcome.result.data
+                sink.add(Output(sample.key, extension, data, companions, sample.path))
+                report.measured(outcome.result.stats)
+                report.done(sample, describe(outcome.result, given), record)
+            report.check_any()
+        return report
+
+    connection.run(work).finish()
+
+
+def _with_record(sample: Sample, record: dict[str, object]) -> dict[str, bytes]:
+    """Returns the sample's companions, the sidecar with what was done added."""
+    fields: dict[str, object] = {}
+    if existing := sample.companions.get(sidecar.EXTENSION):
+        try:
+            fields = sidecar.parse(existing)
+        except InputError as error:
+            note(f"warning: {sample.name}: {error}: carried over as it is")
+            return sample.companions
+    return {**sample.companions, sidecar.EXTENSION: sidecar.dump({**fields, "compression": record})}
+
+
+def _parse_param(param: str) -> tuple[str, str]:
+    name, equals, value = param.partition("=")
+    if not (name and equals):
+        raise InputError(f"{param!r} is not NAME=VALUE, such as quality=85")
+    return name.strip(), value.strip()

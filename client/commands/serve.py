@@ -1,0 +1,51 @@
+"""`client serve`: both services in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import click
+
+from client.channel import check_address
+from client.embedded import SERVICE_NAMES, build_service
+from client.errors import GanpressError
+from services.common.logs import configure_logging
+from services.common.server import AddressError, Server
+
+
+@click.command(short_help="Run both services until stopped.")
+@click.option(
+    "--address",
+    default="127.0.0.1:50051",
+    show_default=True,
+    metavar="HOST:PORT",
+    help="Where to listen: HOST:PORT, port 0 for any free one, or unix:PATH.",
+)
+@click.option("--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def serve(address: str, log_format: str) -> None:
+    """Run both services in one process until SIGTERM or Ctrl-C.
+
+    Prints one line for other shells to run, which points their commands at these services. Settings come
+    from the environment (docs/settings.md).
+    """
+    check_address(address)
+    configure_logging("info", "json" if log_format == "json" else "text")
+    asyncio.run(_serve(address))
+
+
+async def _serve(address: str) -> None:
+    services = [build_service(name) for name in SERVICE_NAMES]
+    server = Server(services)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    errors = tuple(error for service in services for error in service.errors)
+    try:
+        bound = await server.start(address)
+    except (AddressError, *errors) as error:
+        raise GanpressError(str(error)) from error
+    click.echo(f"export GANPRESS_GENERATOR={bound} GANPRESS_COMPRESSOR={bound}")
+    await stopping.wait()
+    await server.stop()

@@ -1,0 +1,116 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from client.api import DEFAULT_TIMEOUT_S, GanpressClient, run
+from client.embedded import ServiceName
+
+T = TypeVar("T")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the services are, as the user said."""
+
+    generator: str | None = None
+    """Address of the generator; None starts one in this process."""
+    compressor: str | None = None
+    """Address of the compressor; None starts one in this process."""
+    timeout_s: float = DEFAULT_TIMEOUT_S
+    """Longest wait for any one answer."""
+
+    def run(self, work: Callable[[GanpressClient], Awaitable[T]]) -> T:
+        """Returns what `work(client)` returns."""
+        return run(work, generator=self.generator, compressor=self.compressor, timeout_s=self.timeout_s)
+
+
+def connection_options(*services: ServiceName) -> Callable[[Command], Command]:
+    """Adds --timeout and the address options of these services; the command gets a `connection`."""
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def wrapped(timeout: float, **arguments: Any) -> Any:
+            addresses = {name: arguments.pop(name) for name in services}
+            return command(connection=Connection(**addresses, timeout_s=timeout), **arguments)
+
+        options = [
+            click.option(
+                f"--{name}",
+                metavar="HOST:PORT",
+                envvar=f"GANPRESS_{name.upper()}",
+                show_envvar=True,
+                help=f"Address of the {name}; without it one is started inside this command.",
+            )
+            for name in services
+        ]
+        timeout = click.option(
+            "--timeout",
+            type=click.FloatRange(0, min_open=True),
+            default=DEFAULT_TIMEOUT_S,
+            show_default=True,
+            metavar="SECONDS",
+            envvar="GANPRESS_TIMEOUT",
+            show_envvar=True,
+            help="Longest wait for any one answer of a service.",
+        )
+        for option in (timeout, *reversed(options)):
+            wrapped = option(wrapped)
+        return wrapped  # type: ignore[return-value] - click's options keep the function
+
+    return decorate
+
+
+output_option = click.option(
+    "-o",
+    "--output",
+    metavar="PATH",
+    help="Where to write: a file for one image, NAME.tar for a tar, a folder (existing, or a name that ends "
+    "in /) for a file each; - or nothing is stdout.",
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+inputs_argument = click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a command says of its work."""
+
+    json: bool
+    """A JSON line for each image."""
+    verbose: bool
+    """A line for each image, however many."""
+    quiet: bool
+    """Nothing but errors."""
+
+
+def wording_options(command: Command) -> Command:
+    """Adds --json, --verbose and --quiet; the command gets a `wording`."""
+
+    @functools.wraps(command)
+    def wrapped(as_json: bool, verbose: bool, quiet: bool, **arguments: Any) -> Any:
+        return command(wording=Wording(as_json, verbose, quiet), **arguments)
+
+    options = [
+        click.option(
+            "--json",
+            "as_json",
+            is_flag=True,
+            help="A JSON line for each image, on stdout unless the images go there.",
+        ),
+        click.option("-v", "--verbose", is_flag=True, help="A line for each image, however many."),
+        click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors."),
+    ]
+    for option in reversed(options):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[return-value] - click's options keep the function

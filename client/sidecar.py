@@ -1,0 +1,54 @@
+"""The JSON file beside an image in a tar or a folder (docs/pipes.md)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, cast
+
+from ganpress.v1.generator_service_pb2 import GeneratedImage
+
+from client.errors import InputError
+
+EXTENSION = ".json"
+
+
+def parse(data: bytes) -> dict[str, Any]:
+    """Returns the fields of a sidecar.
+
+    Raises:
+        InputError: It is no JSON object.
+    """
+    try:
+        fields = json.loads(data)
+    except ValueError as error:
+        raise InputError(f"its .json file is not JSON: {error}") from error
+    if not isinstance(fields, dict):
+        raise InputError("its .json file holds no JSON object")
+    return cast("dict[str, Any]", fields)
+
+
+def dump(fields: dict[str, Any]) -> bytes:
+    """Returns a sidecar as a file."""
+    return (json.dumps(fields, ensure_ascii=False) + "\n").encode()
+
+
+def of_generated(image: GeneratedImage) -> dict[str, Any]:
+    """Returns what names a generated image: with it the same image can be drawn again."""
+    return {
+        "model": image.model,
+        "model_version": image.model_version,
+        "model_digest": image.model_digest,
+        "label": image.label,
+        "seed": image.seed,
+        "truncation": image.truncation,
+        "width_px": image.size.width_px,
+        "height_px": image.size.height_px,
+    }
+
+
+def key_of_generated(image: GeneratedImage) -> str:
+    """Returns `<model>-<label>-<seed>`, without the label where there is none."""
+    words = (image.model, image.label, str(image.seed))
+    # A dot would end the key, a slash make a folder.
+    return "-".join(re.sub(r"[^\w-]+", "_", word) for word in words if word)

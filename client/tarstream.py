@@ -1,0 +1,128 @@
+"""Tar streams of any length, read and written without holding them."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import tarfile
+import zlib
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, Self, cast
+
+_COMPRESSIONS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
+_ERRORS = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
+
+
+class BrokenTarError(Exception):
+    """The tar is damaged or breaks off; the message says where."""
+
+
+class PeekedFile:
+    """A binary stream whose first bytes can be looked at before they are read."""
+
+    def __init__(self, file: BinaryIO, head_bytes: int = 512) -> None:
+        self._file = file
+        self.head = self._rest = _read_fully(file, head_bytes)
+
+    def read(self, size: int) -> bytes:
+        """Returns `size` bytes, fewer only at the end."""
+        taken, self._rest = self._rest[:size], self._rest[size:]
+        return taken + _read_fully(self._file, size - len(taken))
+
+
+def is_tar(head: bytes) -> bool:
+    """Tells from its first 512 bytes whether a file is a tar, plain or compressed."""
+    if head.startswith(_COMPRESSIONS):
+        return True
+    if len(head) == tarfile.BLOCKSIZE and not any(head):
+        return True  # an empty tar
+    try:
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+    except tarfile.HeaderError:
+        return False
+    return True
+
+
+class TarReader:
+    """The members of a tar, in their order; folders are left out."""
+
+    def __init__(self, file: PeekedFile) -> None:
+        self._file = cast("BinaryIO", file)  # tarfile only reads
+        self._tar: tarfile.TarFile | None = None
+
+    def __iter__(self) -> Iterator[tarfile.TarInfo]:
+        """Yields the headers; `read` gives the data until the next is taken.
+
+        Raises:
+            BrokenTarError: The tar is damaged or has no end mark.
+        """
+        last = ""
+        try:
+            with tarfile.open(fileobj=self._file, mode="r|*", tarinfo=_StrictTarInfo) as self._tar:
+                while member := self._tar.next():
+                    _forget_members(self._tar)
+                    last = f", at or after {member.name}"
+                    if not member.isdir():
+                        yield member
+        except _ERRORS as error:
+            raise BrokenTarError(f"the tar is broken or incomplete{last}: {error}") from error
+
+    def read(self, member: tarfile.TarInfo) -> bytes:
+        """Returns a regular member's data.
+
+        Raises:
+            BrokenTarError: The tar breaks off within it.
+        """
+        try:
+            opened = self._tar and self._tar.extractfile(member)
+            return opened.read() if opened else b""
+        except _ERRORS as error:
+            raise BrokenTarError(f"the tar is broken or incomplete, at {member.name}: {error}") from error
+
+
+class TarWriter:
+    """Writes a tar that is the same for the same files: no times, no owners."""
+
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self._tar = tar
+
+    def add(self, name: str, data: bytes) -> None:
+        """Writes a file."""
+        member = tarfile.TarInfo(name)  # mode 0644, and zero for time and owners
+        member.size = len(data)
+        self._tar.addfile(member, io.BytesIO(data))
+        _forget_members(self._tar)
+
+
+@contextmanager
+def write_tar(file: BinaryIO) -> Generator[TarWriter]:
+    """Opens a tar for writing; it gets its end mark only when the block ends well."""
+    with tarfile.open(fileobj=file, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+        yield TarWriter(tar)
+
+
+class _StrictTarInfo(tarfile.TarInfo):
+    """Headers of a tar whose end must be marked: tarfile takes a damaged header for the end of the tar."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if len(buf) == tarfile.BLOCKSIZE and not any(buf):
+                raise  # a block of zeros is the end mark
+            raise tarfile.ReadError(str(error) if buf else "it ends without its end mark") from error
+
+
+def _forget_members(tar: tarfile.TarFile) -> None:
+    """Drops the headers seen so far, which tarfile keeps and a stream has no use for."""
+    cast("Any", tar).members.clear()
+
+
+def _read_fully(file: BinaryIO, size: int) -> bytes:
+    """Returns `size` bytes, fewer only at the end: a pipe gives what it has."""
+    buffer = io.BytesIO()
+    while (missing := size - buffer.tell()) and (chunk := file.read(min(missing, 2**20))):
+        buffer.write(chunk)
+    return buffer.getvalue()
