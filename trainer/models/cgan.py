@@ -42,14 +42,17 @@ class CganGenerator(Generator):
         self.z_dim, self.n_labels = z_dim, n_labels
         steps = int(math.log2(size_px)) - 3
         widths = [features * 2**i for i in range(steps, -1, -1)]
-        self.embed = nn.Embedding(n_labels, z_dim)
-        self.stem = nn.Linear(2 * z_dim, widths[0] * 16)
+        # With one label an embedding would only be a bias, and one that drowns z early in training.
+        self.embed = nn.Embedding(n_labels, z_dim) if n_labels > 1 else None
+        self.stem = nn.Linear(2 * z_dim if self.embed else z_dim, widths[0] * 16)
         self.norms = nn.ModuleList(ConditionalBatchNorm(w, n_labels) for w in widths)
         self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
         self.out = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1)
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
-        x = self.stem(torch.cat([z, self.embed(label)], 1))  # [N, w*16]
+        if self.embed:
+            z = torch.cat([z, self.embed(label)], 1)  # [N, 2*z_dim]
+        x = self.stem(z)  # [N, w*16]
         x = F.relu(self.norms[0](x.unflatten(1, (-1, 4, 4)), label))  # [N, w, 4, 4]
         for up, norm in zip(self.ups, self.norms[1:], strict=True):  # type: ignore[arg-type]
             x = F.relu(norm(up(x), label))  # [N, w/2, 2s, 2s]

@@ -1,0 +1,49 @@
+"""`ganpress-trainer` as a user runs it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+TRAINER = [sys.executable, "-m", "trainer"]
+FLAGS = [
+    "--image-size-px", "32", "--z-dim", "8", "--generator-features", "4", "--discriminator-features", "4",
+    "--batch-size", "4", "--device", "cpu", "--epochs", "1",
+]  # fmt: skip
+
+
+def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    """Runs the command and returns what it printed."""
+    return subprocess.run([*TRAINER, *map(str, args)], capture_output=True, text=True, check=False)
+
+
+def test_train_resume_export(photos: Path, tmp_path: Path) -> None:
+    """A run is trained, resumed and exported; what was left out is said with its number."""
+    done = run("train", photos, "--out", tmp_path / "run", *FLAGS)
+    assert done.returncode == 0, done.stderr
+    assert "20 images: coupe 12, van 8" in done.stderr
+    assert "left out 2: not an image (such as van/90.jpg)" in done.stderr
+    resumed = run("train", photos, "--out", tmp_path / "run", "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    exported = run("export", tmp_path / "run", "--out", tmp_path / "models", "--name", "tiny")
+    assert exported.returncode == 0, exported.stderr
+    assert (tmp_path / "models/tiny/1/card.json").is_file()
+
+
+def test_mistakes_are_one_line(photos: Path, tmp_path: Path) -> None:
+    """A user's mistake ends with one line on stderr and exit code 1."""
+    (tmp_path / "used").mkdir()
+    (tmp_path / "used/config.json").write_text("{}")
+    (tmp_path / "empty").mkdir()
+    cases = [
+        (("train", photos, "--out", tmp_path / "r", "--epochs", "-1"), "epochs is -1.0; it must be above 0"),
+        (("train", photos, "--out", tmp_path / "r", "--preset", "x"), "preset 'x' does not exist"),
+        (("train", tmp_path / "empty", "--out", tmp_path / "r"), "no usable image was found"),
+        (("train", photos, "--out", tmp_path / "used"), "already holds a run"),
+        (("train", photos, "--out", tmp_path / "r", "--resume"), "holds no run"),
+        (("export", tmp_path / "empty", "--out", tmp_path / "m", "--name", "x"), "holds no run"),
+    ]
+    for args, message in cases:
+        done = run(*args)
+        assert done.returncode == 1, done
+        assert message in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
