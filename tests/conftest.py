@@ -1,15 +1,29 @@
-"""Fixtures of all tests."""
+"""Fixtures for every test."""
+
+from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
 
-SHARED_DATA = Path(__file__).resolve().parents[2] / "shared/data"
+from tests.helpers.models import write_model
+
+PHOTOS = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder of real photographs; a test that needs it is marked `data` and skips without it."""
-    if not SHARED_DATA.is_dir():
-        pytest.skip(f"the real photographs are not at {SHARED_DATA}")
-    return SHARED_DATA
+def model_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random models of 16x16 px: `cars` (labels coupe, sedan, suv; versions 1 and 2), `dogs` (no labels)."""
+    root = tmp_path_factory.mktemp("models")
+    write_model(root, "cars", 1, seed=1)
+    write_model(root, "cars", 2, seed=2)
+    write_model(root, "dogs", 1, labels=(), seed=3)
+    return root
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The folder with the archives of real photographs; the test is skipped where it is absent."""
+    if not PHOTOS.is_dir():
+        pytest.skip(f"the photographs are not in {PHOTOS}")
+    return PHOTOS

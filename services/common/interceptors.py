@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
@@ -28,6 +29,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self, tables: Mapping[str, StatusTable]) -> None:
         """Takes each service's table by its full name, such as "ganpress.v1.GeneratorService"."""
         self._tables = tables
+        self._calls: set[asyncio.Task[Any]] = set()
 
     async def intercept_service(
         self,
@@ -40,44 +42,52 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         table = self._tables.get(method.split("/")[1])
         if handler is None or table is None:
             return handler
-        return _guarded(handler, method, table)
+        return self._guarded(handler, method, table)
 
+    async def calls_ended(self) -> None:
+        """Waits until the last running call has ended."""
+        while self._calls:
+            await asyncio.wait(self._calls)
 
-def _guarded(handler: Any, method: str, table: StatusTable) -> Handler:
-    codecs = handler.request_deserializer, handler.response_serializer
-    behaviour = handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
+    def _guarded(self, handler: Any, method: str, table: StatusTable) -> Handler:
+        codecs = handler.request_deserializer, handler.response_serializer
+        behaviour = (
+            handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
+        )
 
-    async def answer(request: Any, context: Context) -> Any:
-        async with _errors_answered(context, method, table):
-            return await behaviour(request, context)
+        async def answer(request: Any, context: Context) -> Any:
+            async with self._call(context, method, table):
+                return await behaviour(request, context)
 
-    async def stream(request: Any, context: Context) -> AsyncGenerator[Any]:
-        async with (
-            _errors_answered(context, method, table),
-            aclosing(behaviour(request, context)) as responses,
-        ):
-            async for response in responses:
-                yield response
+        async def stream(request: Any, context: Context) -> AsyncGenerator[Any]:
+            async with (
+                self._call(context, method, table),
+                aclosing(behaviour(request, context)) as responses,
+            ):
+                async for response in responses:
+                    yield response
 
-    if handler.unary_unary:
-        return grpc.unary_unary_rpc_method_handler(answer, *codecs)  # pyright: ignore[reportArgumentType, reportReturnType]
-    if handler.stream_unary:
-        return grpc.stream_unary_rpc_method_handler(answer, *codecs)  # pyright: ignore[reportArgumentType, reportReturnType]
-    if handler.unary_stream:
-        return grpc.unary_stream_rpc_method_handler(stream, *codecs)  # pyright: ignore[reportArgumentType, reportReturnType]
-    return grpc.stream_stream_rpc_method_handler(stream, *codecs)  # pyright: ignore[reportArgumentType, reportReturnType]
+        if handler.unary_unary:
+            return grpc.unary_unary_rpc_method_handler(answer, *codecs)  # pyright: ignore[reportArgumentType, reportReturnType]
+        if handler.stream_unary:
+            return grpc.stream_unary_rpc_method_handler(answer, *codecs)  # pyright: ignore[reportArgumentType, reportReturnType]
+        if handler.unary_stream:
+            return grpc.unary_stream_rpc_method_handler(stream, *codecs)  # pyright: ignore[reportArgumentType, reportReturnType]
+        return grpc.stream_stream_rpc_method_handler(stream, *codecs)  # pyright: ignore[reportArgumentType, reportReturnType]
 
-
-@asynccontextmanager
-async def _errors_answered(context: Context, method: str, table: StatusTable) -> AsyncGenerator[None]:
-    try:
-        yield
-    except grpc.aio.AbortError:
-        raise
-    except Exception as error:  # where every unknown error ends
-        code = status_of(error, table)
-        if code is None:
-            logger.exception("%s failed", method)
-            await context.abort(grpc.StatusCode.INTERNAL, "internal error")
-        else:
-            await context.abort(code, str(error))
+    @asynccontextmanager
+    async def _call(self, context: Context, method: str, table: StatusTable) -> AsyncGenerator[None]:
+        if task := asyncio.current_task():
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+        try:
+            yield
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # where every unknown error ends
+            code = status_of(error, table)
+            if code is None:
+                logger.exception("%s failed", method)
+                await context.abort(grpc.StatusCode.INTERNAL, "internal error")
+            else:
+                await context.abort(code, str(error))

@@ -58,6 +58,7 @@ class Server:
         self._services = services
         self._grace_s = grace_s
         self._health: Any = cast("Any", health).aio.HealthServicer()  # not in the stubs
+        self._interceptor = ErrorInterceptor({service.full_name: service.errors for service in services})
         self._server: grpc.aio.Server | None = None
 
     async def start(self, address: str) -> str:
@@ -70,7 +71,7 @@ class Server:
             AddressError: The address is taken or makes no sense.
         """
         server = grpc.aio.server(
-            interceptors=[ErrorInterceptor({s.full_name: s.errors for s in self._services})],
+            interceptors=[self._interceptor],
             # Two servers on one port would share its calls: refuse the second instead.
             options=(*CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)),
         )
@@ -97,6 +98,7 @@ class Server:
         await self._health.enter_graceful_shutdown()
         if self._server:
             await self._server.stop(self._grace_s)
+            await self._interceptor.calls_ended()  # gRPC does not wait for those that it cut
         for service in reversed(self._services):
             await service.stop()
 

@@ -1,0 +1,114 @@
+"""The noise contract, against a second implementation and the vectors of docs/noise.md."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.generator import noise
+
+DOCS = Path(__file__).parents[3] / "docs" / "noise.md"
+VECTORS = json.loads(re.search(r"```json\n(.*?)```", DOCS.read_text(), re.DOTALL)[1])
+
+SEEDS = st.integers(0, noise.MAX_SEED)
+MASK = 2**64 - 1
+
+
+def philox4x64(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Philox4x64-10 as in Salmon et al. 2011, on Python's integers."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(10):
+        low, high = 0xD2E7470EE14C6C93 * c0, 0xCA5A826395121157 * c2
+        c0, c1, c2, c3 = (high >> 64) ^ c1 ^ k0, high & MASK, (low >> 64) ^ c3 ^ k1, low & MASK
+        k0, k1 = (k0 + 0x9E3779B97F4A7C15) & MASK, (k1 + 0xBB67AE8584CAA73B) & MASK
+    return c0, c1, c2, c3
+
+
+def words_of(seed: int, count: int) -> list[int]:
+    """The first words of a seed: blocks 1, 2, ... under the key (seed, 0)."""
+    blocks = range(1, -(-count // 4) + 1)
+    return [word for block in blocks for word in philox4x64((block, 0, 0, 0), (seed, 0))][:count]
+
+
+def latent_of(seed: int, z_dim: int) -> list[float]:
+    """The latent vector of a seed by the contract's text."""
+    words = words_of(seed, z_dim + z_dim % 2)
+    uniform = [((word >> 11) + 0.5) * 2.0**-53 for word in words]
+    normal: list[float] = []
+    for u1, u2 in zip(uniform[0::2], uniform[1::2], strict=True):
+        radius = math.sqrt(-2 * math.log(u1))
+        normal += [radius * math.cos(2 * math.pi * u2), radius * math.sin(2 * math.pi * u2)]
+    return [round(value * 2**16) / 2**16 for value in normal[:z_dim]]
+
+
+@pytest.mark.parametrize("vector", VECTORS["latents"], ids=lambda vector: str(vector["seed"]))
+def test_documented_latents(vector):
+    """The documented words and latent vectors are those of both implementations."""
+    seed, z = int(vector["seed"]), vector["z"]
+    assert [f"{word:016x}" for word in words_of(seed, len(vector["words"]))] == vector["words"]
+    assert latent_of(seed, len(z)) == z
+    assert noise.latents([seed], len(z))[0].tolist() == z
+
+
+@pytest.mark.parametrize(
+    "vector", VECTORS["labels"], ids=lambda vector: f"{vector['seed']}-{vector['labels']}"
+)
+def test_documented_labels(vector):
+    """The documented label draws are those of both implementations."""
+    seed, n_labels = int(vector["seed"]), vector["labels"]
+    word = philox4x64((1, 1, 0, 0), (seed, 0))[0]
+    assert f"{word:016x}" == vector["word"]
+    assert (word * n_labels) >> 64 == vector["index"] == noise.drawn_label_index(seed, n_labels)
+
+
+@pytest.mark.parametrize("vector", VECTORS["truncated"])
+def test_documented_truncation(vector):
+    """The documented truncated latent vectors are what truncation gives."""
+    z = noise.latents([int(vector["seed"])], len(vector["z"]))
+    assert noise.truncated(z, [vector["truncation"]])[0].tolist() == vector["z"]
+
+
+@given(seed=SEEDS, z_dim=st.integers(1, 130))
+def test_latents_of_any_seed(seed, z_dim):
+    """Any seed and length give the vector that the pure Python implementation gives."""
+    z = noise.latents([seed], z_dim)
+    assert z.dtype == np.float32
+    assert z[0].tolist() == latent_of(seed, z_dim)
+
+
+@given(seeds=st.lists(SEEDS, min_size=1, max_size=20), z_dim=st.integers(1, 9))
+def test_latents_do_not_depend_on_each_other(seeds, z_dim):
+    """A row depends on its own seed alone, and a shorter vector is the beginning of a longer one."""
+    together = noise.latents(seeds, z_dim)
+    alone = [noise.latents([seed], z_dim + 1)[0, :z_dim] for seed in seeds]
+    assert np.array_equal(together, alone)
+
+
+@given(seed=SEEDS, n_labels=st.integers(1, 2**32))
+def test_label_draw_is_in_range(seed, n_labels):
+    """A drawn label is one that exists."""
+    assert 0 <= noise.drawn_label_index(seed, n_labels) < n_labels
+
+
+def test_distribution():
+    """Latents are standard normal and labels uniform, within what 20,000 numbers allow."""
+    z = noise.latents(range(2000), 10)
+    assert abs(z.mean()) < 0.03
+    assert abs(z.std() - 1) < 0.03
+    assert abs(np.corrcoef(z.T) - np.eye(10)).max() < 0.1
+    counts = np.bincount([noise.drawn_label_index(seed, 4) for seed in range(2000)])
+    assert abs(counts - 500).max() < 100
+
+
+def test_truncation_of_one_changes_nothing():
+    """Truncation 1 leaves every bit as it is."""
+    z = noise.latents([1, 2], 50)
+    assert np.array_equal(noise.truncated(z, [1, 1]), z)
