@@ -33,7 +33,7 @@ class Config:
 
     loss: Literal["relativistic", "minimax"] = "relativistic"
     """Adversarial loss."""
-    penalty_gamma: float = 0.3
+    penalty_gamma: float = 1.0
     """Weight of the R1 and R2 gradient penalties; 0 leaves them out."""
     penalty_every_steps: int = 8
     """The penalties are computed at every n-th step, n times as strong (lazy regularisation)."""

@@ -88,10 +88,17 @@ class CganDiscriminator(Discriminator):
 
 
 def build(config: Config, n_labels: int) -> tuple[CganGenerator, CganDiscriminator]:
-    """Returns both networks, convolutions initialised after He et al. 2015."""
+    """Returns both networks: the discriminator initialised after He et al. 2015, the generator as DCGAN's.
+
+    A generator that starts with small weights starts with grey images; PyTorch's default starts it with
+    strong high-frequency noise, which the discriminator tells apart before anything is learned.
+    """
     size = (config.channels, config.image_size_px)
     generator = CganGenerator(config.z_dim, n_labels, config.generator_features, *size)
     discriminator = CganDiscriminator(n_labels, config.discriminator_features, *size)
+    for module in generator.modules():
+        if isinstance(module, nn.ConvTranspose2d | nn.Linear):
+            nn.init.normal_(module.weight, 0.0, 0.02)
     for module in discriminator.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, a=0.2)
