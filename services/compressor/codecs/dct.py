@@ -25,10 +25,10 @@ _LZMA = 0b10
 _PREFIX = struct.Struct("<BB")
 _ALPHA_BYTES = struct.Struct("<I")
 
-# The matrix of the orthonormal 8-point DCT-II has 14 fractional bits; that of 8x8 blocks, its Kronecker
-# square, has 28. Every product and sum below is a whole number under 2^53, so float64 arithmetic is exact
+# The matrix of the orthonormal 8-point DCT-II has 17 fractional bits; that of 8x8 blocks, its Kronecker
+# square, has 34. Every product and sum below is a whole number under 2^53, so float64 arithmetic is exact
 # whatever the order of the sums: BLAS gives the same bits on every CPU.
-_MATRIX_BITS = 14
+_MATRIX_BITS = 17
 _BLOCK_BITS = 2 * _MATRIX_BITS
 _MAX_COEFFICIENT = 2**15 - 1
 
@@ -67,7 +67,7 @@ def _zigzag() -> list[int]:
 
 
 def _basis() -> npt.NDArray[np.float64]:
-    """Returns [64, 64]: row i turns a block's 64 samples into coefficient i in zigzag order, times 2^28."""
+    """Returns [64, 64]: row i turns a block's 64 samples into coefficient i in zigzag order, times 2^34."""
     matrix = np.array(
         [
             [math.sqrt(1 / 8) if u == 0 else math.cos((2 * x + 1) * u * math.pi / 16) / 2 for x in range(8)]
@@ -215,7 +215,7 @@ def _slabs(block_rows: int, block_columns: int) -> Iterator[slice]:
 
 
 def _transform(padded: Pixels, is_ycbcr: bool) -> Iterator[tuple[slice, npt.NDArray[np.float64]]]:
-    """Yields rows of blocks and their coefficients times 2^28, [channels, 64 (zigzag), rows, columns]."""
+    """Yields rows of blocks and their coefficients times 2^34, [channels, 64 (zigzag), rows, columns]."""
     block_rows, block_columns = padded.shape[0] // 8, padded.shape[1] // 8
     for rows in _slabs(block_rows, block_columns):
         strip = padded[8 * rows.start : 8 * rows.stop]

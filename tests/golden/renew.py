@@ -1,0 +1,55 @@
+"""Writes the golden files of GanPress's own formats: `python -m tests.golden.renew`.
+
+Files that exist are never written again: yesterday's files must open for ever. A new format version adds
+its files here, and expected.json grows by their pixels' SHA-256.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from services.compressor.codecs import Pixels, decode, get_codec
+
+GOLDEN = Path(__file__).parent
+EXPECTED = GOLDEN / "expected.json"
+
+
+def image(width_px: int, height_px: int, channels: int) -> Pixels:
+    """Returns waves and an edge in whole numbers, the same everywhere: [height, width, channels]."""
+    y, x, c = np.mgrid[0:height_px, 0:width_px, 0:channels]
+    waves = (x * (3 + c) + y * (5 - c) + x * y // (7 + c)) % 256
+    return np.where(x + 2 * y < width_px, waves, 255 - waves // 2).astype(np.uint8)
+
+
+FILES = {
+    "dct-v1-rgb-threshold.gpc": (get_codec("dct", threshold=0.01), (21, 13, 3)),
+    "dct-v1-ycbcr-quality.gpc": (get_codec("dct", quality=80), (40, 24, 3)),
+    "dct-v1-grey.gpc": (get_codec("dct", quality=50), (17, 9, 1)),
+    "dct-v1-rgba.gpc": (get_codec("dct", quality=90), (19, 16, 4)),
+    "dct-v1-large-coefficients.gpc": (get_codec("dct", quality=100, color_space="rgb"), (16, 16, 3)),
+    "dct-v1-1x1.gpc": (get_codec("dct"), (1, 1, 3)),
+    "kmeans-v1-rgb.png": (get_codec("kmeans", k=16), (30, 20, 3)),
+    "kmeans-v1-grey.png": (get_codec("kmeans", k=5), (17, 9, 1)),
+    "kmeans-v1-rgba.png": (get_codec("kmeans", k=100), (20, 20, 4)),
+}
+
+
+def main() -> None:
+    """Writes what is missing."""
+    expected = json.loads(EXPECTED.read_text(encoding="utf-8")) if EXPECTED.exists() else {}
+    for name, (codec, size) in FILES.items():
+        if name in expected:
+            continue
+        data = codec.encode(image(*size))
+        (GOLDEN / name).write_bytes(data)
+        pixels = decode(data)
+        expected[name] = {"shape": list(pixels.shape), "sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}
+    EXPECTED.write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

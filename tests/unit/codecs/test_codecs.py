@@ -1,0 +1,234 @@
+"""What every codec promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from services.compressor.codecs import (
+    Codec,
+    CorruptDataError,
+    InvalidOptionError,
+    Pixels,
+    TooManyPixelsError,
+    UnknownCodecError,
+    UnsupportedImageError,
+    decode,
+    get_codec,
+    identify,
+    list_codecs,
+    psnr,
+)
+from services.compressor.codecs.registry import register
+from tests.helpers.images import smooth_image
+
+CODECS = list_codecs()
+LEAST_PSNR_DB = {"dct": 33, "kmeans": 33, "jpeg": 33, "webp": 33, "avif": 33}
+"""Of a smooth image with a sharp disc under the default options."""
+
+every_codec = pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.id)
+
+
+def image_of(width_px: int, height_px: int, channels: int) -> Pixels:
+    """Returns a synthetic image, [height, width, channels]."""
+    return smooth_image(width_px, height_px, channels).reshape(height_px, width_px, channels)
+
+
+def same_image(original: Pixels, decoded: Pixels, codec: type[Codec]) -> bool:
+    """Tells whether the decoded image has the size it should have, and the pixels of a lossless codec."""
+    channels = original.shape[2] if original.shape[2] in codec.channels else 3
+    shape_kept = decoded.shape == (*original.shape[:2], channels)
+    return shape_kept and (not codec.is_lossless or np.array_equal(original, decoded))
+
+
+@every_codec
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("size", [(1, 1), (1, 13), (13, 1), (8, 8), (9, 7), (64, 48), (67, 33)])
+def test_round_trip(codec: type[Codec], channels: int, size: tuple[int, int]) -> None:
+    """Every codec gives back an image of every size and number of channels; a lossless one each pixel."""
+    if codec.id == "jpeg" and channels == 4:
+        pytest.skip("JPEG refuses transparency")
+    image = image_of(*size, channels)
+    data = codec().encode(image)
+    assert same_image(image, codec.decode(data), codec)
+    assert np.array_equal(decode(data), codec.decode(data))
+    assert identify(data) == codec.id
+
+
+@every_codec
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_round_trip_of_any_pixels(codec: type[Codec], data: st.DataObject) -> None:
+    """No pattern of pixels breaks a codec."""
+    channels = data.draw(st.sampled_from([n for n in (1, 3, 4) if codec.id != "jpeg" or n < 4]))
+    sides = st.integers(1, 20)
+    image = data.draw(arrays(np.uint8, (data.draw(sides), data.draw(sides), channels)))
+    assert same_image(image, decode(codec().encode(image)), codec)
+
+
+@every_codec
+def test_quality_under_default_options(codec: type[Codec]) -> None:
+    """The defaults lose little."""
+    image = image_of(96, 80, 3)
+    assert psnr(image, decode(codec().encode(image))) >= LEAST_PSNR_DB.get(codec.id, np.inf)
+
+
+@every_codec
+def test_same_image_same_file(codec: type[Codec]) -> None:
+    """A codec writes the same bytes each time."""
+    image = image_of(70, 50, 3)
+    assert codec().encode(image) == codec().encode(image)
+
+
+@every_codec
+def test_description_is_complete(codec: type[Codec]) -> None:
+    """Each codec tells a reader what it is and what its options take."""
+    assert codec.technique in {"dct", "kmeans", "pillow"}
+    assert codec.description.endswith(".")
+    assert "/" in codec.media_type
+    assert codec.file_extension.startswith(".")
+    for parameter in codec.parameters():
+        assert parameter.accepts
+        assert parameter.description.endswith(".")
+
+
+@every_codec
+def test_pixel_limit(codec: type[Codec]) -> None:
+    """A file of more pixels than accepted is refused, one of just as many is not."""
+    data = codec().encode(image_of(20, 10, 3))
+    assert decode(data, max_pixels=200).shape[:2] == (10, 20)
+    for read in (decode, codec.decode):
+        with pytest.raises(TooManyPixelsError, match=r"20 x 10 = 200 pixels; at most 199"):
+            read(data, max_pixels=199)
+
+
+@every_codec
+def test_foreign_file(codec: type[Codec]) -> None:
+    """A codec refuses to decode the file of another one."""
+    other = "tiff" if codec.id != "tiff" else "png"
+    with pytest.raises(CorruptDataError):
+        codec.decode(get_codec(other).encode(image_of(8, 8, 3)))
+
+
+@pytest.mark.parametrize(
+    ("codec_id", "options", "message"),
+    [
+        ("dct", {"quality": 0}, "dct option quality takes 1..100, not 0"),
+        ("dct", {"quality": 101}, "not 101"),
+        ("dct", {"quality": True}, "not True"),
+        ("dct", {"quality": 80.5}, r"not 80\.5"),
+        ("dct", {"threshold": 0}, "dct option threshold takes above 0, below 1, not 0"),
+        ("dct", {"threshold": 1.0}, r"not 1\.0"),
+        ("dct", {"threshold": float("nan")}, "not nan"),
+        ("dct", {"threshold": 0.01, "quality": 80}, "threshold or quality, not both"),
+        ("dct", {"color_space": "lab"}, "takes rgb or ycbcr, not 'lab'"),
+        ("kmeans", {"k": 0}, r"kmeans option k takes 1\.\.256, not 0"),
+        ("kmeans", {"k": 257}, "not 257"),
+        ("kmeans", {"colors": 16}, "kmeans has no option 'colors'; its options are k, seed"),
+        ("jpeg", {"subsampling": "411"}, "takes 444, 422 or 420, not '411'"),
+        ("jpeg", {"progressive": 1}, "takes true or false, not 1"),
+        ("jpeg2000", {"ratio": 0.5}, "not 0.5"),
+        ("jpeg2000", {"psnr_db": float("inf")}, "not inf"),
+        ("jpeg2000", {"ratio": 20, "psnr_db": 40}, "ratio or psnr_db, not both"),
+        ("tiff", {"quality": 3}, "tiff has no option 'quality'; it has none"),
+    ],
+)
+def test_options_out_of_range(codec_id: str, options: dict[str, object], message: str) -> None:
+    """An option that is unknown or out of range is named, with what would be accepted."""
+    with pytest.raises(InvalidOptionError, match=message):
+        get_codec(codec_id, **options)
+
+
+def test_unknown_codec() -> None:
+    """The error lists the codecs that exist."""
+    with pytest.raises(UnknownCodecError, match="no codec 'gif'; the codecs are avif, dct, jpeg, jpeg2000"):
+        get_codec("gif")
+
+
+def test_options_left_out_or_none_take_defaults() -> None:
+    """None means unset where an option may be unset."""
+    assert get_codec("dct", threshold=None) == get_codec("dct")
+    assert get_codec("kmeans") == get_codec("kmeans", k=64, seed=0)
+
+
+def test_duplicate_id() -> None:
+    """Two codecs cannot have one name."""
+    with pytest.raises(ValueError, match="there is a codec 'dct' already: Dct"):
+        register(type("Other", (CODECS[0],), {"id": "dct"}))
+
+
+def test_codecs_are_sorted() -> None:
+    """Codecs are listed by technique, then by name."""
+    assert [(codec.technique, codec.id) for codec in CODECS] == sorted((c.technique, c.id) for c in CODECS)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 2), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+    ],
+)
+def test_array_that_is_no_image(image: Pixels) -> None:
+    """Arrays of another shape or type are refused with what is expected."""
+    with pytest.raises(UnsupportedImageError, match=r"uint8 \[height, width, 1, 3 or 4\]"):
+        get_codec("png").encode(image)
+
+
+def test_jpeg_refuses_transparency() -> None:
+    """JPEG would lose transparency: it is refused, and codecs that keep it are named."""
+    with pytest.raises(UnsupportedImageError, match="these can: dct, kmeans, avif, jpeg2000, png"):
+        get_codec("jpeg").encode(image_of(8, 8, 4))
+
+
+@pytest.mark.parametrize(
+    ("codec_id", "side_px"), [("jpeg", 65500), ("webp", 16383), ("avif", 32768), ("tga", 65535)]
+)
+def test_longest_side(codec_id: str, side_px: int) -> None:
+    """A codec holds images up to its longest side and refuses longer ones in one sentence."""
+    image = np.zeros((1, side_px + 1, 3), np.uint8)
+    assert decode(get_codec(codec_id).encode(image[:, 1:])).shape == (1, side_px, 3)
+    with pytest.raises(UnsupportedImageError, match=f"sides up to {side_px} pixels"):
+        get_codec(codec_id).encode(image)
+
+
+def test_webp_lossless() -> None:
+    """Lossless WebP keeps every sample, hidden colours too."""
+    image = image_of(30, 20, 4)
+    image[:10, :, 3] = 0
+    assert np.array_equal(decode(get_codec("webp", lossless=True).encode(image)), image)
+
+
+def test_jpeg2000_aims() -> None:
+    """JPEG 2000 comes near the ratio and the PSNR that it is given."""
+    image = image_of(128, 128, 3)
+    assert len(get_codec("jpeg2000", ratio=20).encode(image)) == pytest.approx(image.size / 20, rel=0.2)
+    assert psnr(image, decode(get_codec("jpeg2000", psnr_db=40).encode(image))) == pytest.approx(40, abs=2)
+
+
+def test_jpeg_options_act() -> None:
+    """JPEG's options change the file as they say."""
+    image = image_of(128, 128, 3)
+    size = {q: len(get_codec("jpeg", quality=q).encode(image)) for q in (20, 85, 95)}
+    assert size[20] < size[85] < size[95]
+    assert len(get_codec("jpeg", subsampling="444").encode(image)) > size[85]
+    assert len(get_codec("jpeg", optimize=False).encode(image)) > size[85]
+    assert b"\xff\xc2" in get_codec("jpeg", progressive=True).encode(image)
+
+
+def test_library_is_pure() -> None:
+    """Importing the codecs loads neither gRPC nor the API, and leaves the slow imports for later."""
+    program = "import sys, services.compressor.codecs; print([m for m in sys.argv[1:] if m in sys.modules])"
+    modules = ["grpc", "ganpress", "google.protobuf", "torch", "sklearn", "skimage"]
+    found = subprocess.run(
+        [sys.executable, "-c", program, *modules], capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"
