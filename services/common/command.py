@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Any, TypeVar
 
 import click
 from pydantic.fields import FieldInfo
@@ -17,6 +17,7 @@ from services.common.settings import (
     ServiceSettings,
     SettingsError,
     accepted_range,
+    choices_of,
     default_of,
     env_of,
     flag_of,
@@ -68,7 +69,7 @@ def service_command(
 
 def _option(settings_class: type[ServiceSettings], name: str, field: FieldInfo) -> click.Option:
     """Returns the option of one setting, unset by default: pydantic knows the defaults and checks values."""
-    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else None
+    choices = choices_of(field)
     notes = [f"env var: {env_of(settings_class, name)}"]
     if default := default_of(field):
         notes.append(f"default: {default}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
 from pydantic import Field, ValidationError
@@ -85,7 +85,16 @@ def env_of(settings: type[ServiceSettings], name: str) -> str:
 
 def default_of(field: FieldInfo) -> str:
     """Returns a setting's default for a reader; empty when it is unset or empty."""
+    if isinstance(field.default, bool):
+        return str(field.default).lower()
     return "" if field.default is None else str(field.default)
+
+
+def choices_of(field: FieldInfo) -> tuple[str, ...]:
+    """Returns the values among which a setting chooses; empty when it is not a choice."""
+    if field.annotation is bool:
+        return ("true", "false")
+    return get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
 
 
 def accepted_range(field: FieldInfo) -> str:

@@ -18,7 +18,7 @@ class GeneratorSettings(ServiceSettings):
 
     port: int = Field(50051, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
     models: Path | None = Field(
-        None, description="Model repository, <name>/<version>/{model.onnx,card.json}; not set: the package's."
+        None, description="Model repository, NAME/VERSION/{model.onnx,card.json}; not set: the package's."
     )
     default_model: str = Field("cars", description="Model of a request that names neither model nor label.")
     device: Device = Field("cpu", description="Where to compute; without a usable GPU, cuda means the CPU.")

@@ -23,6 +23,7 @@ class PainterSettings(ServiceSettings):
     port: int = Field(1234, ge=0, le=65535, description="Port.")
     coats: int = Field(2, ge=1, description="Coats of paint.")
     gloss: Literal["matt", "silk"] = Field("matt", description="Gloss.")
+    dry: bool = Field(True, description="Let it dry.")
 
 
 def test_sources_in_order(tmp_path, monkeypatch):
@@ -65,7 +66,7 @@ def test_worker_count():
         ({"port": 65536}, "less than or equal to 65535, got 65536"),
         ({"coats": 0}, "setting coats .*greater than or equal to 1, got 0"),
         ({"gloss": "shiny"}, "setting gloss .*'matt' or 'silk', got 'shiny'"),
-        ({"colour": "red"}, "there is no setting 'colour'; the settings are host, port, .*coats, gloss"),
+        ({"colour": "red"}, "there is no setting 'colour'; the settings are host, port, .*coats, gloss, dry"),
     ],
 )
 def test_refusal(flags, message):
@@ -114,7 +115,7 @@ def painter(settings: PainterSettings) -> Service:
     """A service that only says how it was set up, by not starting."""
 
     async def start() -> None:
-        raise PaintError(f"{settings.coats} coats of {settings.gloss}")
+        raise PaintError(f"{settings.coats} coats of {settings.gloss}, dry: {settings.dry}")
 
     return Service("ganpress.v1.Painter", lambda _: None, {PaintError: None}, start, lambda: asyncio.sleep(0))
 
@@ -126,13 +127,14 @@ def test_command_options(tmp_path):
     """The command's options are the settings, and an error that the service knows is one line."""
     file = tmp_path / "painter.toml"
     file.write_text('gloss = "silk"')
-    options = ["--port", "0", "--coats", "7", "--config", str(file)]
+    options = ["--port", "0", "--coats", "7", "--dry", "false", "--config", str(file)]
     result = CliRunner().invoke(COMMAND, options)
-    assert (result.exit_code, result.stderr) == (1, "Error: 7 coats of silk\n")
+    assert (result.exit_code, result.stderr) == (1, "Error: 7 coats of silk, dry: False\n")
 
 
 @pytest.mark.parametrize(
-    "options", [["--coats", "0"], ["--gloss", "shiny"], ["--colour", "red"], ["--config", "no"]]
+    "options",
+    [["--coats", "0"], ["--dry", "perhaps"], ["--gloss", "shiny"], ["--colour", "red"], ["--config", "no"]],
 )
 def test_command_refusal(options):
     """A bad option ends with exit code 2 and a message."""
@@ -149,4 +151,5 @@ def test_command_help():
         assert f"--{name.replace('_', '-')}" in text
         assert f"GANPRESS_PAINTER_{name.upper()}" in text
     assert "Coats of paint. [env var: GANPRESS_PAINTER_COATS; default: 2; 1 or more]" in text
+    assert "--dry [true|false] Let it dry. [env var: GANPRESS_PAINTER_DRY; default: true]" in text
     assert "GANPRESS_PAINTER_CONFIG" in text
