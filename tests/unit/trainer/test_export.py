@@ -58,9 +58,7 @@ def test_export(photos: Path, tmp_path: Path, preset: str) -> None:
         export(tmp_path / "run", tmp_path / "models", TEXT)
 
 
-def test_a_wrong_graph_is_not_written(
-    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_wrong_graph_is_not_written(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """When ONNX Runtime does not give PyTorch's images, the export fails and leaves nothing behind."""
     run = trained_run(photos, tmp_path / "run", "cgan")
     write = export_module._write_onnx
