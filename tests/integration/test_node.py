@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.helpers.models import write_model
-from tests.helpers.servers import server_process
 
 from client.api import GanpressClient
+from tests.helpers.models import write_model
+from tests.helpers.servers import server_process
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PROGRAM = REPOSITORY / "tests/node"

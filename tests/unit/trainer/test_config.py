@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+
 from trainer.config import PRESETS, Config, ConfigError, resolve
 
 

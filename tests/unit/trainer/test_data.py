@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from scipy.io import savemat
+
 from tests.helpers.images import image_file, jpeg_file
 from trainer.data import Sampler, prepare
 from trainer.sources import RawImage, Selection, SourceError, read_source

@@ -10,14 +10,14 @@ import onnxruntime
 import pytest
 from ganpress.v1.model_card_pb2 import ModelCard
 from google.protobuf import json_format
+
+from tests.unit.trainer.conftest import TINY
 from trainer import export as export_module
 from trainer import loop
 from trainer.config import resolve
 from trainer.data import data_record, prepare
 from trainer.export import CardText, ExportError, export
 from trainer.sources import Selection, read_source
-
-from tests.unit.trainer.conftest import TINY
 
 TEXT = CardText("little-cars", 3, "Tiny.", ("Learned nothing.",), "Test use.")
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from trainer.labels import OTHER, body_type, label_of
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+
 from trainer import loop
 from trainer.checkpoint import RunError
 from trainer.config import resolve
@@ -46,14 +47,14 @@ def test_resumed_run_equals_uninterrupted_run(
     whole.train()
     cut = start(dataset, tmp_path / "cut", preset, tiny)
 
-    class Stop(Exception):
+    class StopError(Exception):
         pass
 
     def stop_at_12(progress: loop.Progress) -> None:
         if progress.step == 10:
-            raise Stop
+            raise StopError
 
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         cut.train(stop_at_12)
     resumed = loop.resume(dataset, tmp_path / "cut")
     assert resumed.step == 5

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from torch import nn
+
 from trainer import losses
 from trainer.augment import AdaptiveProbability, augment
 
@@ -56,7 +57,7 @@ def test_translation_brings_no_foreign_pixels() -> None:
 
 
 def test_probability_follows_the_lead() -> None:
-    """p rises while the discriminator wins, up to its maximum, and falls when it does not."""
+    """P rises while the discriminator wins, up to its maximum, and falls when it does not."""
     adaptive = AdaptiveProbability(0.02)
     real, fake = torch.ones(500), torch.zeros(500)
     for _ in range(200):
