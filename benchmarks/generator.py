@@ -52,7 +52,7 @@ def raw_runner(model: Model, threads: int) -> Callable[[int, float], float]:
     session = onnxruntime.InferenceSession(model.onnx_path, options, providers=["CPUExecutionProvider"])
 
     def run(batch_size: int, duration_s: float) -> float:
-        feed = {"z": latents(range(batch_size), model.card.z_dim)}
+        feed: dict[str, np.ndarray] = {"z": latents(range(batch_size), model.card.z_dim)}
         if model.labels:
             feed["label"] = np.zeros(batch_size, np.int64)
         start = time.perf_counter()
@@ -111,7 +111,7 @@ async def start_server(models: Path, threads: int) -> tuple[asyncio.subprocess.P
 async def measure(
     models: Path, model: Model, rounds: int, duration_s: float, image_format: ImageFormat.ValueType
 ) -> None:
-    threads = GeneratorSettings().worker_count
+    threads = GeneratorSettings.load().worker_count
     run_raw = raw_runner(model, threads)
     raw: dict[int, list[float]] = {size: [] for size in RAW_BATCH_SIZES}
     loads = {load: Measured() for load in LOADS}
@@ -132,8 +132,9 @@ async def measure(
     best = max(raw, key=lambda size: median(raw[size]))
     limit = median(raw[best])
     print(
-        f"{model.name} {model.version}, {model.card.image_size_px} px, {ImageFormat.Name(image_format)}, "
-        f"{threads} threads; ONNX Runtime {onnxruntime.__version__} alone: {limit:.0f} images/s at batch {best}\n\n"
+        f"{model.name} {model.version}, {model.card.image_size_px} px, {ImageFormat.Name(image_format)}; "
+        f"ONNX Runtime {onnxruntime.__version__} alone: {limit:.0f} images/s "
+        f"with {threads} threads at batch {best}\n\n"
         "| clients x images | ratio to ONNX Runtime alone | images/s | p50 ms | p99 ms |\n"
         "| --- | --- | --- | --- | --- |"
     )
