@@ -37,6 +37,10 @@ _BUILD: dict[str, Callable[[Any], Service]] = {
 _CLUSTER_WIDE = {"Namespace"}
 _PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 _PYPROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
+# Measured, rounded up: peak resident memory of the compressor at rest, and more for each pixel in work, with
+# the metrics and any codec (1 and 4 megapixels through dct, kmeans, jpeg, jpeg2000, avif; one thread).
+_COMPRESSOR_BYTES = 256 * 2**20
+_COMPRESSOR_BYTES_PER_PIXEL = 180
 _UNITS = {"m": 1e-3, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30}
 
 
@@ -261,6 +265,22 @@ def resources_are_bounded(manifests: list[Manifest]) -> Iterator[str]:
                 yield f"{where} request {request} is above the limit {limit}"
 
 
+def memory_holds_the_largest_images(manifests: list[Manifest]) -> Iterator[str]:
+    """The compressor's memory limit suffices when every thread works on an image of the most pixels."""
+    for deployment, container in each_container(manifests):
+        limits = settings(container, manifests)
+        if not isinstance(limits, CompressorSettings):
+            continue
+        pixels = limits.threads * limits.max_pixels
+        needed_bytes = _COMPRESSOR_BYTES + pixels * _COMPRESSOR_BYTES_PER_PIXEL
+        memory = container["resources"]["limits"]["memory"]
+        if amount(memory) < needed_bytes:
+            yield (
+                f"Deployment {deployment['metadata']['name']}: memory limit {memory} is less than the "
+                f"{needed_bytes / 2**20:.0f}Mi that {limits.threads} x {limits.max_pixels} pixels take"
+            )
+
+
 def namespace_is_one(manifests: list[Manifest]) -> Iterator[str]:
     """Everything lies in the one namespace that the render brings along, under a name of its own."""
     namespaces = [manifest["metadata"]["name"] for manifest in of_kind(manifests, "Namespace")]
@@ -286,5 +306,6 @@ CHECKS: tuple[Check, ...] = (
     images_are_of_this_version,
     pods_are_restricted,
     resources_are_bounded,
+    memory_holds_the_largest_images,
     namespace_is_one,
 )

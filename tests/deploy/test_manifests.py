@@ -88,12 +88,14 @@ def find(manifests: list[checks.Manifest], kind: str, name: str) -> checks.Manif
     return next(m for m in checks.of_kind(manifests, kind) if m["metadata"]["name"].startswith(name))
 
 
-def seed(kind: str, path: str, value: Any) -> Callable[[list[checks.Manifest]], None]:
-    """Returns a fault: sets the dotted path in the generator's manifest of a kind, or deletes it for None."""
+def seed(
+    kind: str, path: str, value: Any, name: str = "generator"
+) -> Callable[[list[checks.Manifest]], None]:
+    """Returns a fault: sets the path a/b/c in a named manifest of a kind, or deletes it for None."""
 
     def apply(manifests: list[checks.Manifest]) -> None:
         *parents, last = [int(key) if key.isdigit() else key for key in path.split("/")]
-        node: Any = find(manifests, kind, "generator")
+        node: Any = find(manifests, kind, name)
         for key in parents:
             node = node[key]
         if value is None:
@@ -165,6 +167,16 @@ FAULTS: list[tuple[checks.Check, Callable[[list[checks.Manifest]], None], str]] 
     (checks.pods_are_restricted, pod("enableServiceLinks", None), "service links"),
     (checks.resources_are_bounded, container("resources/limits/memory", None), "memory needs"),
     (checks.resources_are_bounded, container("resources/requests/cpu", "3"), "cpu request 3"),
+    (
+        checks.memory_holds_the_largest_images,
+        seed("Deployment", "spec/template/spec/containers/0/resources/limits/cpu", "2", "compressor"),
+        "that 2 x 4194304 pixels take",
+    ),
+    (
+        checks.memory_holds_the_largest_images,
+        seed("ConfigMap", "data/GANPRESS_COMPRESSOR_MAX_PIXELS", None, "compressor"),
+        "that 1 x 67108864 pixels take",
+    ),
     (checks.namespace_is_one, seed("Deployment", "metadata/namespace", None), "namespace None"),
     (checks.namespace_is_one, seed("ServiceAccount", "metadata/name", "compressor"), "exists 2 times"),
 ]
