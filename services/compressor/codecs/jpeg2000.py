@@ -42,8 +42,10 @@ class Jpeg2000(PillowCodec):
             )
 
     def _save_options(self) -> dict[str, Any]:
+        # Luma and colour differences instead of RGB; OpenJPEG passes over it in grey images.
+        common = {"mct": 1}
         if self.ratio is not None:
-            return {"irreversible": True, "quality_mode": "rates", "quality_layers": [self.ratio]}
+            return {**common, "irreversible": True, "quality_mode": "rates", "quality_layers": [self.ratio]}
         if self.psnr_db is not None:
-            return {"irreversible": True, "quality_mode": "dB", "quality_layers": [self.psnr_db]}
-        return {"irreversible": False}
+            return {**common, "irreversible": True, "quality_mode": "dB", "quality_layers": [self.psnr_db]}
+        return {**common, "irreversible": False}
