@@ -15,6 +15,7 @@ async; `run` is the one way in for code that is not.
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -73,6 +74,10 @@ MAX_SEED = 2**64 - 1
 _WINDOW_ITEMS = 32
 _WINDOW_BYTES = 2 * MAX_MESSAGE_BYTES
 _DECOMPRESS_CALLS = 4
+_TINY_PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAEUlEQVR42mNsYEAFTAwjWgAAmZAAoFDIQrAAAAAASUVORK5CYII="
+)
+"""16x16 grey pixels."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +147,10 @@ class GanpressClient:
         self._connections.clear()
         await self._embedded.close()
 
+    async def ready(self, service: ServiceName) -> None:
+        """Starts a service now that would otherwise be started by the first call."""
+        await self._connect(service)
+
     async def list_models(self) -> ListModelsResponse:
         """Returns the models of the generator and the limits of a request."""
         connection = await self._connect("generator")
@@ -176,7 +185,8 @@ class GanpressClient:
             seed: Seed of the first image, 0 to 2^64 - 1; image i has seed + i. None: drawn by the server.
             truncation: Factor on the latent vector, above 0 and at most 1; None: 1.
         """
-        _check_range("count", count, 0, 2**32 - 1)
+        if not 0 <= count < 2**32:
+            raise InputError(f"count is {count}: it must be at least 1 and within the generator's limit")
         _check_range("model version", model_version, 0, 2**32 - 1)
         if seed is not None:
             _check_range("seed", seed, 0, MAX_SEED)
@@ -209,14 +219,22 @@ class GanpressClient:
     ) -> CodecOptions:
         """Returns the message for a codec and its options, to make requests with.
 
+        Given options are tried on a tiny image, so that a wrong one is told once, not for each image.
+
         Args:
             codec: Codec name; "pillow" is JPEG, as in the study.
             options: The codec's options by name, as numbers or as text; those left out take its defaults.
         """
         try:
-            return build_options(codec, options or {})
+            message = build_options(codec, options or {})
         except OptionValueError as error:
-            raise InputError(f"{error}: {await self._accepted(codec, error.option)}") from error
+            accepts = await self._accepted(error.codec, error.option) or error.wanted
+            raise InputError(
+                f"{error.codec} option {error.option} takes {accepts}, not {error.value!r}"
+            ) from error
+        if options:
+            await self._compress(CompressRequest(image=_TINY_PNG, options=message, skip_metrics=True))
+        return message
 
     async def compress(
         self,
@@ -227,10 +245,8 @@ class GanpressClient:
         skip_metrics: bool = False,
     ) -> CompressResponse:
         """Compresses one image; the arguments are those of `codec_options` and `compress_request`."""
-        request = compress_request(image, await self.codec_options(codec, options), skip_metrics=skip_metrics)
-        connection = await self._connect("compressor")
-        call = CompressorServiceStub(connection.channel).Compress(request, timeout=self._timeout_s)
-        return await _answer(call, connection.peer)
+        message = await self.codec_options(codec, options)
+        return await self._compress(compress_request(image, message, skip_metrics=skip_metrics))
 
     async def compress_many(
         self, requests: AsyncIterator[tuple[str, CompressRequest]]
@@ -300,6 +316,11 @@ class GanpressClient:
             for _, task in running:
                 task.cancel()
 
+    async def _compress(self, request: CompressRequest) -> CompressResponse:
+        connection = await self._connect("compressor")
+        call = CompressorServiceStub(connection.channel).Compress(request, timeout=self._timeout_s)
+        return await _answer(call, connection.peer)
+
     async def _connect(self, name: ServiceName) -> _Connection:
         async with self._connecting:
             if name not in self._connections:
@@ -320,11 +341,10 @@ class GanpressClient:
         return None if message is grpc.aio.EOF else cast("T", message)
 
     async def _accepted(self, codec: str, option: str) -> str:
-        """Returns the compressor's words on what an option accepts."""
-        name = build_options(codec, {}).WhichOneof("codec")
+        """Returns the compressor's words on what an option accepts; empty when it does not know it."""
         codecs = (await self.list_codecs()).codecs
-        parameters = [p for info in codecs if info.name == name for p in info.parameters]
-        return next((f"{option} accepts {p.accepts}" for p in parameters if p.name == option), "")
+        parameters = [p for info in codecs if info.name == codec for p in info.parameters]
+        return next((p.accepts for p in parameters if p.name == option), "")
 
 
 def compress_request(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -12,7 +13,13 @@ T = TypeVar("T")
 _AHEAD = 2
 
 
-async def in_background(items: Iterable[T]) -> AsyncIterator[T]:
+async def call_in_background(function: Callable[[], T]) -> T:
+    """Returns what a function returns that may block."""
+    async with aclosing(in_background(function() for _ in range(1))) as results:
+        return await anext(results)
+
+
+async def in_background(items: Iterable[T]) -> AsyncGenerator[T]:
     """Yields the items, which a thread takes, so that a slow pipe does not stop the event loop.
 
     The thread is at most two items ahead. It is a daemon: one that waits for a pipe does not keep the

@@ -50,6 +50,14 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs the command; one whose reader has gone ends as if by SIGPIPE."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Here, because click would make it exit code 1.
+            raise click.exceptions.Exit(EXIT_BROKEN_PIPE) from None
+
 
 @click.group(
     cls=LazyGroup,
@@ -76,6 +84,10 @@ def cli(debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends the process."""
+    # gRPC would write of every connection that ends.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    # SIGTERM ends by an exception, so that unfinished files are removed.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(args=list(arguments), prog_name="client", standalone_mode=False)
@@ -98,8 +110,6 @@ def _explain(error: Exception, *, debug: bool) -> int:
     match error:
         case click.Abort():
             return EXIT_INTERRUPTED
-        case BrokenPipeError():
-            return EXIT_BROKEN_PIPE
         case click.ClickException():
             error.show()
             return error.exit_code

@@ -22,11 +22,14 @@ _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 
 
 class OptionValueError(InputError):
-    """An option's value has the wrong type; `option` names it."""
+    """An option's value has the wrong type."""
 
-    def __init__(self, option: str, value: OptionValue, wanted: str) -> None:
-        super().__init__(f"{option} is {value!r}, which is not {wanted}")
+    def __init__(self, codec: str, option: str, value: OptionValue, wanted: str) -> None:
+        super().__init__(f"{codec} option {option} takes {wanted}, not {value!r}")
+        self.codec = codec
         self.option = option
+        self.value = value
+        self.wanted = wanted
 
 
 def codec_names() -> list[str]:
@@ -57,7 +60,10 @@ def build_options(codec: str, options: Mapping[str, OptionValue]) -> CodecOption
         if name not in fields:
             has = f"its options are {', '.join(fields)}" if fields else "it has none"
             raise InputError(f"codec {codec} has no option {name!r}: {has}")
-        _set(chosen, fields[name], value)
+        try:
+            _set(chosen, fields[name], value)
+        except _WantedError as error:
+            raise OptionValueError(codec, name, value, str(error)) from None
     return message
 
 
@@ -82,26 +88,25 @@ def _fields(codec: str) -> list[FieldDescriptor]:
 def _set(message: Message, field: FieldDescriptor, value: OptionValue) -> None:
     text = str(value).strip().lower()
     if field.enum_type:
-        named = field.enum_type.values[1:]
-        words = {_enum_word(field.enum_type, entry.number): entry.number for entry in named}
+        words = {_enum_word(field.enum_type, entry.number): entry.number for entry in field.enum_type.values}
         word = text.replace(":", "")  # 4:2:0 is 420
-        if word not in words:
-            raise OptionValueError(field.name, value, f"one of {', '.join(words)}")
+        if not words.get(word):
+            raise _WantedError(f"one of {', '.join(word for word, number in words.items() if number)}")
         setattr(message, field.name, words[word])
     elif field.type == FieldDescriptor.TYPE_BOOL:
         if text not in _TRUE + _FALSE:
-            raise OptionValueError(field.name, value, "true or false")
+            raise _WantedError("true or false")
         setattr(message, field.name, text in _TRUE)
-    elif field.type == FieldDescriptor.TYPE_DOUBLE:
-        try:
-            setattr(message, field.name, float(text))
-        except ValueError:
-            raise OptionValueError(field.name, value, "a number") from None
     else:
+        is_real = field.type == FieldDescriptor.TYPE_DOUBLE
         try:
-            setattr(message, field.name, int(text))
-        except ValueError:  # no integer, or one that the field cannot hold
-            raise OptionValueError(field.name, value, "a whole number in its range") from None
+            setattr(message, field.name, float(text) if is_real else int(text))
+        except ValueError:  # no number, or one that the field cannot hold
+            raise _WantedError("a number" if is_real else "a whole number that is not negative") from None
+
+
+class _WantedError(Exception):
+    """A value is not what is wanted; the message says what is."""
 
 
 def _enum_word(enum: EnumDescriptor, number: int) -> str:

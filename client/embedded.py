@@ -20,11 +20,13 @@ from services.common.settings import SettingsError
 ServiceName = Literal["generator", "compressor"]
 SERVICE_NAMES: tuple[ServiceName, ...] = ("generator", "compressor")
 
+# One command waits for its own codec only; a server loads them all before it is ready.
+_FLAGS: dict[ServiceName, dict[str, object]] = {"generator": {}, "compressor": {"warm_up": False}}
 _MAX_SOCKET_PATH_BYTES = 100  # sockaddr_un holds 104 bytes on macOS, 108 on Linux
 
 
-def build_service(name: ServiceName) -> Service:
-    """Returns a service with its settings from the environment.
+def build_service(name: ServiceName, **flags: object) -> Service:
+    """Returns a service with its settings from the environment, `flags` above them.
 
     Raises:
         GanpressError: A setting is not acceptable.
@@ -34,7 +36,7 @@ def build_service(name: ServiceName) -> Service:
     service = importlib.import_module(f"services.{name}.service")
     settings_class = getattr(settings, f"{name.capitalize()}Settings")
     try:
-        return service.build_service(settings_class.load())
+        return service.build_service(settings_class.load(**flags))
     except SettingsError as error:
         raise GanpressError(str(error)) from error
 
@@ -52,7 +54,7 @@ class EmbeddedServers:
         Raises:
             GanpressError: It cannot start: a bad setting, no model, no free port.
         """
-        service = build_service(name)
+        service = build_service(name, **_FLAGS[name])
         server = Server([service], grace_s=0)
         try:
             address = await server.start(self._address(name))

@@ -10,7 +10,7 @@ from ganpress.v1.compressor_service_pb2 import CompressRequest
 
 from client import sidecar
 from client.api import GanpressClient, compress_request
-from client.background import in_background
+from client.background import call_in_background, in_background
 from client.codec_options import OptionValue, options_given
 from client.errors import GanpressError, InputError
 from client.options import (
@@ -81,7 +81,9 @@ def compress(
 
     async def work(client: GanpressClient) -> Report:
         message = await client.codec_options(method, options)
-        source = open_source(inputs, output=output)
+        if not inputs:
+            await client.ready("compressor")  # while the command before the pipe is at work
+        source = await call_in_background(lambda: open_source(inputs, output=output))
         report = Report(source, "compressed", wording, images_on_stdout=output_path(output) is None)
         given = options_given(message)
         under_way: dict[str, Sample] = {}

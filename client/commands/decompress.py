@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from client.api import GanpressClient
-from client.background import in_background
+from client.background import call_in_background, in_background
 from client.errors import GanpressError
 from client.options import (
     Connection,
@@ -47,7 +47,9 @@ def decompress(
     """  # noqa: D301 - click keeps the lines after \b as they are
 
     async def work(client: GanpressClient) -> Report:
-        source = open_source(inputs, output=output)
+        if not inputs:
+            await client.ready("compressor")  # while the command before the pipe is at work
+        source = await call_in_background(lambda: open_source(inputs, output=output))
         report = Report(source, "decompressed", wording, images_on_stdout=output_path(output) is None)
         under_way: dict[str, Sample] = {}
 
