@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -125,6 +126,8 @@ class Server:
 
 
 def _bind(server: grpc.aio.Server, address: str) -> str:
+    if address.startswith("unix:") and _answers(address.removeprefix("unix:")):
+        raise AddressError(f"cannot listen on {address!r}: another server does")
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as error:
@@ -132,3 +135,13 @@ def _bind(server: grpc.aio.Server, address: str) -> str:
             f"cannot listen on {address!r}: it is taken, or neither host:port nor unix:/path"
         ) from error
     return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
+
+
+def _answers(path: str) -> bool:
+    """Whether a server listens on a Unix socket: gRPC would take the path away from it."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+        return True

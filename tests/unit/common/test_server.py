@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -259,6 +260,22 @@ async def test_port_in_use():
             await second.start(address)
     finally:
         await first.stop()
+
+
+async def test_socket_in_use(tmp_path):
+    """A Unix socket that another server has is refused; one that a dead server left behind is taken."""
+    address = f"unix:{tmp_path / 's'}"
+    first, second = Server([]), Server([])
+    await first.start(address)
+    try:
+        with pytest.raises(AddressError, match="another server does"):
+            await second.start(address)
+    finally:
+        await first.stop()
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(tmp_path / "s"))
+    assert await second.start(address) == address
+    await second.stop()
 
 
 @pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:x", "unix:/no/such/dir/s", ""])
