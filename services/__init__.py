@@ -1,0 +1,1 @@
+"""The generator and compressor services, and the libraries that they serve."""

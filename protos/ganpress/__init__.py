@@ -1,0 +1,1 @@
+"""The protobuf API of GanPress."""
