@@ -189,11 +189,10 @@ async def test_left_call_frees_its_room(model_root, tmp_path, ending):
     )
     async with serving([build_service(settings)], tmp_path) as channel:
         stub = GeneratorServiceStub(channel)
-        endless = stub.Generate(
-            pb.GenerateRequest(count=10**9, format=RAW), timeout=0.3 if ending == "deadline" else None
-        )
-        await endless.read()
+        request = pb.GenerateRequest(count=10**9, format=RAW)
+        endless = stub.Generate(request, timeout=0.3 if ending == "deadline" else None)
         if ending == "cancel":
+            await endless.read()
             endless.cancel()
         else:
             assert await endless.code() == grpc.StatusCode.DEADLINE_EXCEEDED
