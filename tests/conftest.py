@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.helpers.models import write_model
+
+# No test may fail because a machine is busy.
+settings.register_profile("ganpress", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ganpress")
 
 PHOTOS = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
