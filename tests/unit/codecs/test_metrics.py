@@ -32,6 +32,19 @@ def test_ssim_range() -> None:
     assert ssim(image[:6], image[:6]) is None
 
 
+@pytest.mark.parametrize("size", [(64, 48), (7, 7), (30_000, 40), (40, 30_000)])
+def test_large_images_are_compared_in_strips(size: tuple[int, int]) -> None:
+    """The metrics are scikit-image's for images of any size and shape."""
+    import skimage.metrics
+
+    image = smooth_image(*size)
+    other = smooth_image(*size, seed=1)
+    whole = skimage.metrics.structural_similarity(image, other, channel_axis=2, data_range=255)
+    assert ssim(image, other) == pytest.approx(whole, rel=1e-9)
+    ratio = skimage.metrics.peak_signal_noise_ratio(image, other, data_range=255)
+    assert psnr(image, other) == pytest.approx(ratio, rel=1e-12)
+
+
 def test_grey_beside_color() -> None:
     """A grey image equals its three equal channels, and an opaque one its RGB."""
     grey = smooth_image(16, 16, 1)[..., np.newaxis]
