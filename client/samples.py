@@ -18,22 +18,9 @@ from client.errors import InputError
 from client.tarstream import BrokenTarError, PeekedFile, TarReader, is_tar
 
 IMAGE_EXTENSIONS = frozenset(
-    {
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".webp",
-        ".avif",
-        ".jp2",
-        ".j2k",
-        ".tif",
-        ".tiff",
-        ".tga",
-        ".gif",
-        ".bmp",
-        ".dct",
-    }
-)
+    {".png", ".jpg", ".jpeg", ".webp", ".avif", ".jp2", ".j2k",
+     ".tif", ".tiff", ".tga", ".gif", ".bmp", ".gpc"}
+)  # fmt: skip
 """Files with these extensions are taken for images, whatever they hold."""
 
 _MAGIC = (
@@ -170,13 +157,13 @@ def _groups(items: Iterable[_File | Rejected]) -> Iterator[list[_File] | Rejecte
     """Yields runs of files with one key, which is how a sample lies in a tar."""
     group: list[_File] = []
     for item in items:
-        if isinstance(item, Rejected):
-            yield item
-            continue
-        if group and group[0].key != item.key:
+        if group and (isinstance(item, Rejected) or group[0].key != item.key):
             yield group
             group = []
-        group.append(item)
+        if isinstance(item, Rejected):
+            yield item
+        else:
+            group.append(item)
     if group:
         yield group
 

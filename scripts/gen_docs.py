@@ -83,7 +83,7 @@ def cli_page() -> str:
 
 def cli_section(name: str) -> str:
     """Returns the help of one command, of the whole program for an empty name."""
-    top = click.Context(cli, info_name="client", max_content_width=CLI_WIDTH, terminal_width=CLI_WIDTH)
+    top = click.Context(cli, info_name="client", **{**cli.context_settings, "terminal_width": CLI_WIDTH})
     command = cli.get_command(top, name) if name else cli
     if not command:
         raise SystemExit(f"there is no command {name!r}")
