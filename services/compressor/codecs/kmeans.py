@@ -23,6 +23,8 @@ _CHUNK = b"gpKM"
 By its letters' cases it is ancillary (viewers skip it) and unsafe to copy (editors drop it).
 """
 _ASSIGNED_AT_ONCE = 1 << 16
+_MOST_CLUSTERED = 1 << 16
+"""Most distinct colours that are clustered one by one; more are joined first, or noise takes minutes."""
 
 
 @register
@@ -66,10 +68,13 @@ class Kmeans(Codec):
         # It takes a second to import, which most users of the library need not wait for.
         from sklearn.cluster import KMeans  # pyright: ignore[reportMissingTypeStubs]
 
+        points, weights = colors.astype(np.float32), counts
+        if len(colors) > _MOST_CLUSTERED:
+            points, weights = _joined(colors, counts)
         clustering = cast("Any", KMeans)(self.k, n_init=1, random_state=self.seed)
         # On several threads the centres' sums would depend on which thread came first.
         with threadpool_limits(1, "openmp"):
-            clustering.fit(colors.astype(np.float32), sample_weight=counts)
+            clustering.fit(points, sample_weight=weights)
         centers = np.clip(np.rint(clustering.cluster_centers_), 0, 255).astype(np.uint8)
         palette: Pixels = np.unique(centers, axis=0)
         # Once rounded, a centre may be nobody's nearest.
@@ -95,6 +100,16 @@ def _unique_colors(pixels: Pixels) -> tuple[Pixels, npt.NDArray[np.intp], npt.ND
     unique, positions, counts = np.unique(packed, return_inverse=True, return_counts=True)
     channels = [(unique >> 8 * i & 0xFF).astype(np.uint8) for i in reversed(range(pixels.shape[1]))]
     return np.stack(channels, axis=1), positions, counts
+
+
+def _joined(
+    colors: Pixels, counts: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Returns the mean colours of cells of 8 levels a channel, float32 [cells, channels], and counts."""
+    _, cells, _ = _unique_colors(colors >> np.uint8(3))
+    weights = np.bincount(cells, counts)
+    means = [np.bincount(cells, counts * channel) / weights for channel in colors.T]
+    return np.stack(means, axis=1).astype(np.float32), weights.astype(np.int64)
 
 
 def _nearest(colors: Pixels, palette: Pixels) -> npt.NDArray[np.uint8]:

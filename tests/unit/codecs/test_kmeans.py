@@ -100,3 +100,12 @@ def test_foreign_indexed_png() -> None:
     assert identify(image_file(smooth_image(20, 20))) == "png"
     with pytest.raises(CorruptDataError, match="no gpKM chunk"):
         get_codec("kmeans").decode(buffer.getvalue())
+
+
+def test_very_many_colors_are_joined_before_clustering() -> None:
+    """Noise of more colours than are clustered one by one still gets a palette that fits all its pixels."""
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    decoded = decode(get_codec("kmeans", k=64).encode(noise))
+    assert len(np.unique(decoded.reshape(-1, 3), axis=0)) == 64
+    # 64 cells of equal size would be cubes of side 64: an error of 64^2 / 12 in each channel.
+    assert psnr(noise, decoded) > 10 * np.log10(255**2 / (64**2 / 12)) - 0.5
