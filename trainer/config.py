@@ -37,7 +37,7 @@ class Config:
     """Weight of the R1 and R2 gradient penalties; 0 leaves them out."""
     penalty_every_steps: int = 8
     """The penalties are computed at every n-th step, n times as strong (lazy regularisation)."""
-    classifier_weight: float = 0.3
+    classifier_weight: float = 0.2
     """Weight of the auxiliary classifier's loss; without it the label is hardly learned in short runs."""
     augment_max_p: float = 0.3
     """Largest probability of augmentation; 0 turns it off."""

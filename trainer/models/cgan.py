@@ -35,23 +35,23 @@ class ConditionalBatchNorm(nn.Module):
 
 
 class CganGenerator(Generator):
-    """z joined with the label's embedding -> 4x4 -> 8x8 -> ... -> SxS."""
+    """z -> 4x4 -> 8x8 -> ... -> SxS; the label acts through the norms.
+
+    It is not joined to z as well: an embedding there drowns z early in training, and every label
+    collapses to one picture.
+    """
 
     def __init__(self, z_dim: int, n_labels: int, features: int, channels: int, size_px: int) -> None:
         super().__init__()
         self.z_dim, self.n_labels = z_dim, n_labels
         steps = int(math.log2(size_px)) - 3
         widths = [features * 2**i for i in range(steps, -1, -1)]
-        # With one label an embedding would only be a bias, and one that drowns z early in training.
-        self.embed = nn.Embedding(n_labels, z_dim) if n_labels > 1 else None
-        self.stem = nn.Linear(2 * z_dim if self.embed else z_dim, widths[0] * 16)
+        self.stem = nn.Linear(z_dim, widths[0] * 16)
         self.norms = nn.ModuleList(ConditionalBatchNorm(w, n_labels) for w in widths)
         self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
         self.out = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1)
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
-        if self.embed:
-            z = torch.cat([z, self.embed(label)], 1)  # [N, 2*z_dim]
         x = self.stem(z)  # [N, w*16]
         x = F.relu(self.norms[0](x.unflatten(1, (-1, 4, 4)), label))  # [N, w, 4, 4]
         for up, norm in zip(self.ups, self.norms[1:], strict=True):  # type: ignore[arg-type]
