@@ -17,13 +17,13 @@ TECHNIQUES = {"dct": "DCT", "kmeans": "K-means", "pillow": "Pillow"}
 
 STUDY_NOTE = (
     "The study compressed one 640x480 JPEG photograph and one 664x331 picture of generated images in a grid; "
-    "ours are means over the images above. By all signs its sizes for DCT are those of the reconstruction saved "
-    "as JPEG again; ours are those of the DCT file. Its k-means file holds the centroids and a label for each "
-    "pixel; ours is an indexed PNG."
+    "ours are means over the images above. By all signs its sizes for DCT are those of the reconstruction "
+    "saved as JPEG again; ours are those of the DCT file. Its k-means file holds the centroids and a label "
+    "for each pixel; ours is an indexed PNG."
 )
 _SIZES_NOTE = (
-    "Sizes are means in KB (1024 bytes). Smaller by is the reduction from size before to size after, as in the "
-    "study; it is negative where files grew."
+    "Sizes are means in KB (1024 bytes). Smaller by is the reduction from size before to size after, as in "
+    "the study; it is negative where files grew."
 )
 _QUALITY_NOTE = (
     "PSNR and SSIM compare the pixels after decompressing with those before. PSNR is exact where every pixel "
@@ -131,7 +131,8 @@ def _before_note(*, has_real: bool, size_px: int | None) -> str:
     elif has_real:
         note += (
             " Real ones come as they were given. A JPEG has already lost what JPEG drops: it shrinks little, "
-            "and jpeg and dct, which cut the same blocks, lose less than on a fresh image; --size-px avoids both."
+            "and jpeg and dct, which cut the same blocks, lose less than on a fresh image; --size-px avoids "
+            "both."
         )
     return f"{note} Compare codecs by bits per pixel (bpp) at equal PSNR or SSIM."
 

@@ -58,7 +58,7 @@ def parse_spec(spec: str) -> list[tuple[str, dict[str, OptionValue]]]:
     for part in parts:
         name, equals, values = part.partition("=")
         if not (name.strip() and equals) or name.strip() in choices:
-            raise InputError(f"--codec {spec!r}: {part!r} is not a new OPTION=VALUE; the form is {_FORM}")
+            raise InputError(f"--codec {spec!r}: {part!r} is not OPTION=VALUE of a new option: write {_FORM}")
         choices[name.strip()] = [value.strip() for value in values.split(",")]
     return [
         (codec.strip(), dict(zip(choices, values, strict=True)))
