@@ -24,7 +24,7 @@ IMAGE_EXTENSIONS = frozenset(
 """Files with these extensions are taken for images, whatever they hold."""
 
 _MAGIC = (
-    b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"BM", b"II*\0", b"MM\0*",
+    b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*",
     b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\x89GPC",
 )  # fmt: skip
 _TOO_LARGE = f"the file has more than the {MAX_IMAGE_BYTES / 2**20:.1f} MB that can be sent"

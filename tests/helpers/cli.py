@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 import tarfile
 import tempfile
@@ -33,6 +34,7 @@ def run_cli(*arguments: object, stdin: bytes = b"") -> Result:
         files["stdin"].seek(0)
         for name, file in files.items():
             stack.enter_context(mock.patch.object(sys, name, file))
+        stack.callback(signal.signal, signal.SIGTERM, signal.getsignal(signal.SIGTERM))
         try:
             main([str(argument) for argument in arguments])
         except SystemExit as end:
