@@ -145,7 +145,7 @@ async def _real(source: Source, *, count: int, seed: int, size_px: int | None) -
     if not pictures:
         raise InputError(f"there are no images in what --images names ({source.skipped} other files)")
     if len(pictures) < count:
-        note(f"note: only {len(pictures)} real images for --count {count}")
+        note(f"note: {len(pictures)} of the {count} real images: there are no more")
     return await resize(pictures, size_px) if size_px else pictures
 
 

@@ -139,7 +139,7 @@ def test_fewer_images_than_asked_are_announced(folder: Path, tmp_path: Path) -> 
         "experiment", "-n", 9, "--label", "suv", "--images", folder, "--codec", "tga", "-o", tmp_path / "out"
     )
     assert result.exit_code == 0
-    assert "only 4 real images for --count 9" in result.stderr
+    assert "4 of the 9 real images: there are no more" in result.stderr
 
 
 @pytest.mark.parametrize(
