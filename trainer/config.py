@@ -34,7 +34,9 @@ class Config:
     loss: Literal["relativistic", "minimax"] = "relativistic"
     """Adversarial loss."""
     penalty_gamma: float = 1.0
-    """Weight of the R1 and R2 gradient penalties; 0 leaves them out."""
+    """Weight of the R1 and R2 gradient penalties in the first half; 0 leaves them out."""
+    final_penalty_gamma: float = 0.1
+    """The penalties' weight at the end, reached along a cosine over the second half."""
     penalty_every_steps: int = 8
     """The penalties are computed at every n-th step, n times as strong (lazy regularisation)."""
     classifier_weight: float = 0.2
@@ -93,7 +95,7 @@ class Config:
         require(self.batch_size >= 2, "batch_size", "at least 2, for batch norm")
         for field in ("epochs", "learning_rate", "final_learning_rate", "sample_every_epochs"):
             require(getattr(self, field) > 0, field, "above 0")
-        for field in ("penalty_gamma", "classifier_weight"):
+        for field in ("penalty_gamma", "final_penalty_gamma", "classifier_weight"):
             require(getattr(self, field) >= 0, field, "at least 0")
         for field in ("beta1", "beta2", "ema_decay"):
             require(0 <= getattr(self, field) < 1, field, "at least 0 and below 1")
@@ -114,8 +116,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     # Radford et al. 2015 with PyTorch's example's batch of 64.
     "dcgan": {
         "architecture": "dcgan", "generator_features": 64, "discriminator_features": 64, "loss": "minimax",
-        "penalty_gamma": 0.0, "classifier_weight": 0.0, "augment_max_p": 0.0, "batch_size": 64,
-        "final_learning_rate": 2e-4, "beta1": 0.5, "beta2": 0.999, "balance": 0.0,
+        "penalty_gamma": 0.0, "final_penalty_gamma": 0.0, "classifier_weight": 0.0, "augment_max_p": 0.0,
+        "batch_size": 64, "final_learning_rate": 2e-4, "beta1": 0.5, "beta2": 0.999, "balance": 0.0,
     },
     "cgan": {},
 }  # fmt: skip

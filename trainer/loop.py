@@ -238,7 +238,8 @@ class Trainer:
         for images in (real, fake):
             inputs = images.detach().requires_grad_(True)
             terms.append(losses.gradient_penalty(self.discriminator(inputs, label), inputs))
-        return self.config.penalty_every_steps * self.config.penalty_gamma / 2 * (terms[0] + terms[1])
+        gamma = self._annealed(self.config.penalty_gamma, self.config.final_penalty_gamma)
+        return self.config.penalty_every_steps * gamma / 2 * (terms[0] + terms[1])
 
     def _generator_step(self, fake: Tensor, label: Tensor, real_logit: Tensor) -> Tensor:
         """Updates the generator; returns its adversarial loss.
@@ -268,14 +269,14 @@ class Trainer:
         enabled = self.config.precision == "bf16"
         return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
 
-    def _set_learning_rate(self) -> None:
-        """Constant over the first half, then along a cosine to the final rate."""
-        c = self.config
+    def _annealed(self, first: float, last: float) -> float:
+        """Returns `first` over the first half of the run, then a cosine's value on the way to `last`."""
         late = max(self.step / self.total_steps - 0.5, 0.0) * 2
-        rate = (
-            c.final_learning_rate
-            + (c.learning_rate - c.final_learning_rate) * (1 + math.cos(math.pi * late)) / 2
-        )
+        return last + (first - last) * (1 + math.cos(math.pi * late)) / 2
+
+    def _set_learning_rate(self) -> None:
+        c = self.config
+        rate = self._annealed(c.learning_rate, c.final_learning_rate)
         for optimizer in (self.g_optimizer, self.d_optimizer):
             optimizer.param_groups[0]["lr"] = rate
 
