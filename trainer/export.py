@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -151,10 +152,12 @@ def _write_onnx(generator: Generator, path: Path) -> None:
         module, inputs, names = generator, (z, torch.zeros(2, dtype=torch.int64)), ["z", "label"]
     else:
         module, inputs, names = _ImageFromNoise(generator).eval(), (z,), ["z"]
-    program = torch.onnx.export(
-        module, inputs, dynamo=True, opset_version=OPSET, verbose=False,
-        input_names=names, output_names=["image"], dynamic_shapes=tuple({0: batch} for _ in names),
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter about itself; nothing a user could act on
+        program = torch.onnx.export(
+            module, inputs, dynamo=True, opset_version=OPSET, verbose=False,
+            input_names=names, output_names=["image"], dynamic_shapes=tuple({0: batch} for _ in names),
+        )  # fmt: skip
     assert program is not None  # noqa: S101
     program.save(str(path), external_data=False)
     model = onnx.load(path)

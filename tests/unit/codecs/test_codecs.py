@@ -47,13 +47,18 @@ def same_image(original: Pixels, decoded: Pixels, codec: type[Codec]) -> bool:
     return shape_kept and (not codec.is_lossless or np.array_equal(original, decoded))
 
 
-@every_codec
-@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize(
+    ("codec", "channels"),
+    [
+        pytest.param(codec, channels, id=f"{codec.id}-{channels}")
+        for codec in CODECS
+        for channels in (1, 3, 4)
+        if codec.id != "jpeg" or channels < 4  # JPEG refuses transparency
+    ],
+)
 @pytest.mark.parametrize("size", [(1, 1), (1, 13), (13, 1), (8, 8), (9, 7), (64, 48), (67, 33)])
 def test_round_trip(codec: type[Codec], channels: int, size: tuple[int, int]) -> None:
     """Every codec gives back an image of every size and number of channels; a lossless one each pixel."""
-    if codec.id == "jpeg" and channels == 4:
-        pytest.skip("JPEG refuses transparency")
     image = image_of(*size, channels)
     data = codec().encode(image)
     assert same_image(image, codec.decode(data), codec)
