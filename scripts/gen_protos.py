@@ -41,9 +41,7 @@ def generate(out: Path) -> dict[str, bytes]:
         if "_service_pb2" not in stub.name:
             stub.unlink()
     return {
-        str(p.relative_to(out)): p.read_bytes()
-        for p in sorted(out.rglob("*"))
-        if p.name.endswith(SUFFIXES)
+        str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.name.endswith(SUFFIXES)
     }
 
 
