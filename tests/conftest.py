@@ -13,7 +13,7 @@ from tests.helpers.models import write_model
 settings.register_profile("ganpress", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ganpress")
 
-PHOTOS = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared/data"
 
 
 @pytest.fixture(scope="session")
@@ -27,8 +27,8 @@ def model_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def photos() -> Path:
+def shared_data() -> Path:
     """The folder with the archives of real photographs; the test is skipped where it is absent."""
-    if not PHOTOS.is_dir():
-        pytest.skip(f"the photographs are not in {PHOTOS}")
-    return PHOTOS
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"the photographs are not in {SHARED_DATA}")
+    return SHARED_DATA

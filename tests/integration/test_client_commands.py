@@ -264,9 +264,9 @@ def test_as_much_is_said_as_was_asked_for(options: tuple[str, ...], said: str) -
 
 
 @pytest.mark.data
-def test_a_real_photograph_in_the_studys_terms(photos: Path, tmp_path: Path) -> None:
+def test_a_real_photograph_in_the_studys_terms(shared_data: Path, tmp_path: Path) -> None:
     """The study's car photo by the study's settings: a larger threshold makes a smaller, worse file."""
-    photo = read_tar((photos / "photos.tar").read_bytes())["car_640x480.jpg"]
+    photo = read_tar((shared_data / "photos.tar").read_bytes())["car_640x480.jpg"]
     (tmp_path / "car.jpg").write_bytes(photo)
     command = ("compress", tmp_path / "car.jpg", "--json", "-o", tmp_path / "x.gpc", "--threshold")
     rows = [json.loads(run_cli(*command, threshold).stdout) for threshold in (0.01, 0.02, 0.03)]

@@ -176,11 +176,11 @@ def test_mistakes_are_one_sentence(
 
 
 @pytest.mark.data
-def test_real_photographs_from_a_tar(photos: Path, tmp_path: Path) -> None:
+def test_real_photographs_from_a_tar(shared_data: Path, tmp_path: Path) -> None:
     """Photographs of the archive go through in their own size; generated images stand beside them."""
     out = tmp_path / "out"
     result = run_cli(
-        "experiment", "-n", 2, "--label", "suv", "--images", photos / "photos.tar", *QUICK, "-o", out
+        "experiment", "-n", 2, "--label", "suv", "--images", shared_data / "photos.tar", *QUICK, "-o", out
     )
     assert result.exit_code == 0, result.stderr
     real = results(out).query("source == 'real' and codec == 'jpeg'")

@@ -179,11 +179,11 @@ def test_tga_without_footer() -> None:
 
 
 @pytest.mark.data
-def test_real_photographs(photos: Path) -> None:
+def test_real_photographs(shared_data: Path) -> None:
     """Real photographs go through the three techniques at a useful quality."""
     from services.compressor.codecs import psnr
 
-    with tarfile.open(photos / "photos.tar") as archive:
+    with tarfile.open(shared_data / "photos.tar") as archive:
         members = [archive.extractfile(name) for name in ("car_640x480.jpg",)]
         data = members[0].read() if members[0] else b""
     image = decode(data)
