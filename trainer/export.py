@@ -268,6 +268,8 @@ def _card(
         labels=state["label_names"] if conditional else [],
         image_size_px=config.image_size_px,
         channels=config.channels,
+        output_min=-1,
+        output_max=1,
         onnx_sha256=hashlib.sha256(model.read_bytes()).hexdigest(),
         onnx_bytes=model.stat().st_size,
         weights_dtype="float16",

@@ -93,6 +93,10 @@ def read_model(directory: Path) -> Model:
         (card.noise == noise.NAME, f"noise {card.noise!r} is not known, only {noise.NAME!r}"),
         (card.z_dim >= 1, "z_dim is 0"),
         (card.image_size_px >= 1, "image_size_px is 0"),
+        (
+            (card.output_min, card.output_max) == (-1, 1),
+            f"output goes from {card.output_min} to {card.output_max}, not from -1 to 1",
+        ),
         (card.channels in {1, 3}, f"channels is {card.channels}, not 1 or 3"),
         (len(set(card.labels)) == len(card.labels), "labels has one twice"),
         (all(card.labels), "labels has an empty one"),

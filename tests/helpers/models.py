@@ -110,6 +110,8 @@ def write_model(
         labels=labels,
         image_size_px=image_size_px,
         channels=channels,
+        output_min=-1,
+        output_max=1,
         onnx_sha256=hashlib.sha256(data).hexdigest(),
         onnx_bytes=len(data),
         weights_dtype="float16",

@@ -48,6 +48,8 @@ class ModelCard(_message.Message):
     METRICS_FIELD_NUMBER: _builtins.int
     LIMITATIONS_FIELD_NUMBER: _builtins.int
     TERMS_FIELD_NUMBER: _builtins.int
+    OUTPUT_MIN_FIELD_NUMBER: _builtins.int
+    OUTPUT_MAX_FIELD_NUMBER: _builtins.int
     format_version: _builtins.int
     """Version of this schema; 1."""
     name: _builtins.str
@@ -74,6 +76,10 @@ class ModelCard(_message.Message):
     """How the weights are stored: "float32" or "float16" (computed in float32)."""
     terms: _builtins.str
     """Terms under which the weights may be used."""
+    output_min: _builtins.float
+    """Normalisation: the output value that means a sample of 0; -1."""
+    output_max: _builtins.float
+    """Normalisation: the output value that means a sample of 255; 1. In between it is linear (docs/noise.md)."""
     @_builtins.property
     def labels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Labels in the order of their index; empty for an unconditional model."""
@@ -115,10 +121,12 @@ class ModelCard(_message.Message):
         metrics: _abc.Iterable[Global___Metric] | None = ...,
         limitations: _abc.Iterable[_builtins.str] | None = ...,
         terms: _builtins.str = ...,
+        output_min: _builtins.float = ...,
+        output_max: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "channels", b"channels", "data", b"data", "description", b"description", "format_version", b"format_version", "image_size_px", b"image_size_px", "labels", b"labels", "limitations", b"limitations", "metrics", b"metrics", "name", b"name", "noise", b"noise", "onnx_bytes", b"onnx_bytes", "onnx_sha256", b"onnx_sha256", "terms", b"terms", "training", b"training", "version", b"version", "weights_dtype", b"weights_dtype", "z_dim", b"z_dim"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "channels", b"channels", "data", b"data", "description", b"description", "format_version", b"format_version", "image_size_px", b"image_size_px", "labels", b"labels", "limitations", b"limitations", "metrics", b"metrics", "name", b"name", "noise", b"noise", "onnx_bytes", b"onnx_bytes", "onnx_sha256", b"onnx_sha256", "output_max", b"output_max", "output_min", b"output_min", "terms", b"terms", "training", b"training", "version", b"version", "weights_dtype", b"weights_dtype", "z_dim", b"z_dim"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

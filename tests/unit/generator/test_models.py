@@ -80,6 +80,7 @@ def text(content: bytes):
         (changed(z_dim=0), "z_dim is 0"),
         (changed(image_size_px=0), "image_size_px is 0"),
         (changed(channels=2), "channels is 2, not 1 or 3"),
+        (changed(output_min=0), "output goes from 0.0 to 1.0, not from -1 to 1"),
         (changed(labels=["suv", "suv"]), "labels has one twice"),
         (changed(labels=["suv", ""]), "labels has an empty one"),
         (changed(onnx_sha256=""), "its card says nothing"),

@@ -41,6 +41,7 @@ def test_export(photos: Path, tmp_path: Path, preset: str) -> None:
     assert card.onnx_sha256 == hashlib.sha256(model).hexdigest()
     assert card.onnx_bytes == len(model)
     assert list(card.labels) == (["coupe", "van"] if preset == "cgan" else [])
+    assert (card.output_min, card.output_max) == (-1, 1)
     assert card.training.images_seen == 20
     assert json.loads(card.training.config_json)["seed"] == 0
     assert {m.name for m in card.metrics} == {
