@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,12 @@ def train(
         trainer = loop.resume(dataset, run)
     else:
         trainer = loop.start(config, dataset, run, data_record(dataset, data_name or data.name, data_terms))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: trainer.stop())
     _train_with_progress(trainer)
+    if trainer.stopping:
+        click.echo(f"stopped at step {trainer.step}; continue with --resume", err=True)
+        sys.exit(130)
     click.echo(
         f"trained to step {trainer.step}; samples in {run / 'samples'}, checkpoint in {run / 'checkpoint.pt'}"
     )
@@ -158,7 +164,6 @@ def main() -> None:
     except click.exceptions.Exit as exit_:
         sys.exit(exit_.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; continue with --resume", err=True)
         sys.exit(130)
     except click.ClickException as error:
         error.show()

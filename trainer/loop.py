@@ -79,6 +79,7 @@ class Trainer:
         self.rng = torch.Generator().manual_seed(config.seed + 1)
         self.step = 0
         self.duration_s = 0.0
+        self.stopping = False
         self.steps_per_epoch = max(len(data.images) // config.batch_size, 1)
         self.total_steps = max(math.ceil(config.epochs * self.steps_per_epoch), 1)
         self._fixed_z, self._fixed_label = self._fixed_inputs()
@@ -148,7 +149,7 @@ class Trainer:
     # -- training ------------------------------------------------------------------------------
 
     def train(self, report: Callable[[Progress], None] = lambda _: None) -> None:
-        """Trains to the configured end; every checkpoint allows to continue.
+        """Trains to the configured end, or until `stop` is called; every checkpoint allows to continue.
 
         Raises:
             DivergedError: a loss became infinite or not a number.
@@ -157,10 +158,10 @@ class Trainer:
         (self.run / "samples").mkdir(exist_ok=True)
         sample_every_steps = max(round(self.config.sample_every_epochs * self.steps_per_epoch), 1)
         last_step, last_time = self.step, time.perf_counter()
-        while self.step < self.total_steps:
+        while self.step < self.total_steps and not self.stopping:
             d_loss, g_loss = self.train_step()
-            logged = self.step % LOG_EVERY_STEPS == 0 or self.step == self.total_steps
-            saved = self.step % self.config.checkpoint_every_steps == 0 or self.step == self.total_steps
+            logged = self.step % LOG_EVERY_STEPS == 0 or self._is_last()
+            saved = self.step % self.config.checkpoint_every_steps == 0 or self._is_last()
             if logged or saved:
                 losses_now = d_loss.item(), g_loss.item()
                 if not all(map(math.isfinite, losses_now)):
@@ -186,10 +187,17 @@ class Trainer:
                             "lead": round(self.augmentation.lead, 4),
                         }
                     )  # fmt: skip
-            if self.step % sample_every_steps == 0 or self.step == self.total_steps:
+            if self.step % sample_every_steps == 0 or self._is_last():
                 self.save_grid()
             if saved:
                 self.save()
+
+    def stop(self) -> None:
+        """Lets `train` end after the step that is under way, with a checkpoint; safe in a signal handler."""
+        self.stopping = True
+
+    def _is_last(self) -> bool:
+        return self.stopping or self.step == self.total_steps
 
     def train_step(self) -> tuple[Tensor, Tensor]:
         """Does one step of both networks; returns their losses."""

@@ -1,8 +1,13 @@
 """`ganpress-trainer` as a user runs it."""
 
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+from trainer.checkpoint import load
 
 TRAINER = [sys.executable, "-m", "trainer"]
 FLAGS = [
@@ -27,6 +32,22 @@ def test_train_resume_export(photos: Path, tmp_path: Path) -> None:
     exported = run("export", tmp_path / "run", "--out", tmp_path / "models", "--name", "tiny")
     assert exported.returncode == 0, exported.stderr
     assert (tmp_path / "models/tiny/1/card.json").is_file()
+
+
+def test_ctrl_c_loses_nothing(photos: Path, tmp_path: Path) -> None:
+    """Ctrl-C ends a run after its step with a checkpoint, from which it continues."""
+    process = subprocess.Popen(
+        [*TRAINER, "train", str(photos), "--out", str(tmp_path / "run"), *FLAGS[:-1], "1000"],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    metrics = tmp_path / "run/metrics.jsonl"
+    while process.poll() is None and not metrics.is_file():
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130
+    stopped_at = int(re.findall(r"stopped at step (\d+); continue with --resume", stderr)[0])
+    assert load(tmp_path / "run/checkpoint.pt")["step"] == stopped_at >= 50
 
 
 def test_mistakes_are_one_line(photos: Path, tmp_path: Path) -> None:
