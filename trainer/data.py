@@ -24,6 +24,7 @@ MIN_SIDE_PX = 24
 """Smaller images are left out: they have too little in them to learn from."""
 MAX_PIXELS = 50_000_000
 """Larger images are left out before they are decoded."""
+_TOO_MANY_PIXELS = f"more than {MAX_PIXELS} pixels"
 
 
 @dataclass(frozen=True)
@@ -125,11 +126,13 @@ def _decode(raw: RawImage, size_px: int, channels: int) -> np.ndarray:
     try:
         with Image.open(io.BytesIO(raw.data)) as opened:
             if opened.width * opened.height > MAX_PIXELS:
-                raise _UnusableError(f"more than {MAX_PIXELS} pixels")
+                raise _UnusableError(_TOO_MANY_PIXELS)
             image = ImageOps.exif_transpose(opened).convert("L" if channels == 1 else "RGB")
     except UnidentifiedImageError as error:
         raise _UnusableError("not an image") from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise _UnusableError(_TOO_MANY_PIXELS) from error
+    except (OSError, SyntaxError, ValueError) as error:
         raise _UnusableError("broken image") from error
     if raw.box_px:
         left, top, right, bottom = raw.box_px

@@ -29,7 +29,7 @@ GRID_COLUMNS, GRID_ROWS_UNCONDITIONAL = 9, 6
 
 
 class DivergedError(RuntimeError):
-    """A loss is no longer a finite number; the last checkpoint is from before."""
+    """A loss or a weight is no longer a finite number; the last checkpoint is from before."""
 
 
 @dataclass(frozen=True)
@@ -152,19 +152,22 @@ class Trainer:
         """Trains to the configured end, or until `stop` is called; every checkpoint allows to continue.
 
         Raises:
-            DivergedError: a loss became infinite or not a number.
+            DivergedError: a loss or a weight became infinite or not a number; it was not saved.
         """
         log = checkpoint.MetricsLog(self.run / "metrics.jsonl", self.step)
         (self.run / "samples").mkdir(exist_ok=True)
         sample_every_steps = max(round(self.config.sample_every_epochs * self.steps_per_epoch), 1)
         last_step, last_time = self.step, time.perf_counter()
-        while self.step < self.total_steps and not self.stopping:
+        last = self.step >= self.total_steps
+        while not last:
             d_loss, g_loss = self.train_step()
-            logged = self.step % LOG_EVERY_STEPS == 0 or self._is_last()
-            saved = self.step % self.config.checkpoint_every_steps == 0 or self._is_last()
+            # Read once: a signal may come at any line, and the last step has to be saved.
+            last = self.stopping or self.step >= self.total_steps
+            logged = last or self.step % LOG_EVERY_STEPS == 0
+            saved = last or self.step % self.config.checkpoint_every_steps == 0
             if logged or saved:
                 losses_now = d_loss.item(), g_loss.item()
-                if not all(map(math.isfinite, losses_now)):
+                if not (all(map(math.isfinite, losses_now)) and (not saved or self._has_finite_weights())):
                     raise DivergedError(
                         f"training diverged at step {self.step} (discriminator loss {losses_now[0]}, "
                         f"generator loss {losses_now[1]}); {self.run / 'checkpoint.pt'} is from before. "
@@ -187,7 +190,7 @@ class Trainer:
                             "lead": round(self.augmentation.lead, 4),
                         }
                     )  # fmt: skip
-            if self.step % sample_every_steps == 0 or self._is_last():
+            if last or self.step % sample_every_steps == 0:
                 self.save_grid()
             if saved:
                 self.save()
@@ -196,8 +199,10 @@ class Trainer:
         """Lets `train` end after the step that is under way, with a checkpoint; safe in a signal handler."""
         self.stopping = True
 
-    def _is_last(self) -> bool:
-        return self.stopping or self.step == self.total_steps
+    def _has_finite_weights(self) -> bool:
+        """Says whether the weights can go on; a step's losses are from before its update."""
+        networks = (self.generator, self.discriminator)
+        return all(bool(w.isfinite().all()) for network in networks for w in network.parameters())
 
     def train_step(self) -> tuple[Tensor, Tensor]:
         """Does one step of both networks; returns their losses."""
