@@ -22,8 +22,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score
 
 from client.api import GanpressClient, run
-from trainer.data import prepare
-from trainer.sources import Selection, read_source
+from trainer.data.prepare import prepare
+from trainer.data.sources import Selection, read_source
 
 
 def features(images: NDArray[np.uint8]) -> NDArray[np.float64]:

@@ -16,8 +16,10 @@ from typing import Any
 
 import torch
 
+from trainer.errors import TrainerError
 
-class RunError(RuntimeError):
+
+class RunError(TrainerError):
     """A run folder cannot be used; the message says why and what to do."""
 
 

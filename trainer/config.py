@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from trainer.errors import TrainerError
 
-class ConfigError(ValueError):
+
+class ConfigError(TrainerError):
     """A setting is unknown or out of range; the message names it and what is accepted."""
 
 

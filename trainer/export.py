@@ -29,6 +29,7 @@ from torch.optim.swa_utils import update_bn
 
 from trainer import checkpoint
 from trainer.config import Config
+from trainer.errors import TrainerError
 from trainer.loop import load_config
 from trainer.models import build
 from trainer.models.base import Generator
@@ -43,7 +44,7 @@ MAX_HALF_GREY_LEVELS = 3
 """Largest difference allowed in any pixel between float16-stored and float32 weights."""
 
 
-class ExportError(RuntimeError):
+class ExportError(TrainerError):
     """The exported model is not the trained one; nothing was written."""
 
 

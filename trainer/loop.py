@@ -20,7 +20,9 @@ from torchvision.utils import make_grid, save_image
 from trainer import checkpoint, losses
 from trainer.augment import AdaptiveProbability, augment
 from trainer.config import Config
-from trainer.data import Dataset, Sampler
+from trainer.data.dataset import Dataset
+from trainer.data.sampler import Sampler
+from trainer.errors import TrainerError
 from trainer.models import build
 from trainer.models.base import Generator
 
@@ -28,7 +30,7 @@ LOG_EVERY_STEPS = 50
 GRID_COLUMNS, GRID_ROWS_UNCONDITIONAL = 9, 6
 
 
-class DivergedError(RuntimeError):
+class DivergedError(TrainerError):
     """A loss or a weight is no longer a finite number; the last checkpoint is from before."""
 
 

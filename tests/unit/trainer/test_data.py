@@ -11,8 +11,9 @@ from PIL import Image
 from scipy.io import savemat
 
 from tests.helpers.images import image_file, jpeg_file
-from trainer.data import Sampler, prepare
-from trainer.sources import RawImage, Selection, SourceError, read_source
+from trainer.data.prepare import prepare
+from trainer.data.sampler import Sampler
+from trainer.data.sources import RawImage, Selection, SourceError, read_source
 
 
 def test_folder_is_read_and_junk_is_counted(photos: Path) -> None:

@@ -15,9 +15,10 @@ from tests.unit.trainer.conftest import TINY
 from trainer import export as export_module
 from trainer import loop
 from trainer.config import resolve
-from trainer.data import data_record, prepare
+from trainer.data.dataset import data_record
+from trainer.data.prepare import prepare
+from trainer.data.sources import Selection, read_source
 from trainer.export import CardText, ExportError, export
-from trainer.sources import Selection, read_source
 
 TEXT = CardText("little-cars", 3, "Tiny.", ("Learned nothing.",), "Test use.")
 

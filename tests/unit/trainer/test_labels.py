@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.labels import OTHER, body_type, label_of
+from trainer.data.labels import OTHER, body_type, label_of
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from PIL import Image
 from trainer import loop
 from trainer.checkpoint import RunError
 from trainer.config import resolve
-from trainer.data import Dataset, data_record, prepare
+from trainer.data.dataset import Dataset, data_record
+from trainer.data.prepare import prepare
+from trainer.data.sources import Selection, read_source
 from trainer.loop import DivergedError, Trainer
-from trainer.sources import Selection, read_source
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Where training images come from: folders, tar files and Stanford Cars as published.
 
-A source yields `RawImage`s in a fixed order; decoding and judging them is `trainer.data`'s part.
+A source yields `RawImage`s in a fixed order; decoding and judging them is `trainer.data.prepare`'s part.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from scipy.io import loadmat
 
-from trainer.labels import LabelRule, body_type, label_of
+from trainer.data.labels import LabelRule, body_type, label_of
+from trainer.errors import TrainerError
 
 
-class SourceError(ValueError):
+class SourceError(TrainerError):
     """The data cannot be found or read; the message says what was looked for."""
 
 
