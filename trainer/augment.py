@@ -11,20 +11,26 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from trainer.distributed import Group
 
-def augment(images: Tensor, p: float, rng: torch.Generator) -> Tensor:
-    """Returns images [N, C, S, S] in which about a share `p` is changed in colour and moved by up to S/8."""
+
+def augment(images: Tensor, p: float, rng: torch.Generator, group: Group) -> Tensor:
+    """Returns images [N, C, S, S] in which about a share `p` is changed in colour and moved by up to S/8.
+
+    `images` are this rank's rows of a batch; the random numbers are drawn for the whole batch.
+    """
     if p <= 0:
         return images
-    n, _, size, _ = images.shape
-    brightness, saturation, contrast = (torch.rand(n, 1, 1, 1, generator=rng) for _ in range(3))
+    size, n = images.shape[2], len(images) * group.world
+    brightness, saturation, contrast = (group.slice(torch.rand(n, 1, 1, 1, generator=rng)) for _ in range(3))
     changed = images + (brightness.to(images) - 0.5)
     grey = changed.mean(1, keepdim=True)
     changed = grey + (changed - grey) * (saturation.to(images) * 2)
     mean = changed.mean((1, 2, 3), keepdim=True)
     changed = mean + (changed - mean) * (contrast.to(images) + 0.5)
-    changed = _translate(changed, torch.randint(-(size // 8), size // 8 + 1, (n, 2), generator=rng))
-    chosen = torch.rand(n, 1, 1, 1, generator=rng) < p
+    shift_px = torch.randint(-(size // 8), size // 8 + 1, (n, 2), generator=rng)
+    changed = _translate(changed, group.slice(shift_px))
+    chosen = group.slice(torch.rand(n, 1, 1, 1, generator=rng)) < p
     return torch.where(chosen.to(images.device), changed, images)
 
 
@@ -55,8 +61,8 @@ class AdaptiveProbability:
         self.p = 0.0
         self.lead = 0.0
 
-    def update(self, real: Tensor, fake: Tensor) -> None:
-        """Takes the logits of one batch."""
-        self.lead = 0.99 * self.lead + 0.01 * (real - fake).sign().mean().item()
-        step = len(real) / self.IMAGES_TO_FULL
+    def update(self, lead: float, images: int) -> None:
+        """Takes the lead in a batch of so many images."""
+        self.lead = 0.99 * self.lead + 0.01 * lead
+        step = images / self.IMAGES_TO_FULL
         self.p = min(max(self.p + (step if self.lead > self.TARGET else -step), 0.0), self.maximum)

@@ -12,19 +12,18 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torchvision.utils import make_grid, save_image
 
-from trainer import checkpoint, losses
-from trainer.augment import AdaptiveProbability, augment
+from trainer import checkpoint
 from trainer.config import Config
 from trainer.data.dataset import Dataset
 from trainer.data.sampler import Sampler
+from trainer.distributed import Group
 from trainer.errors import TrainerError
-from trainer.models import build
 from trainer.models.base import Generator
+from trainer.update import StepResult, Update
 
 LOG_EVERY_STEPS = 50
 GRID_COLUMNS, GRID_ROWS_UNCONDITIONAL = 9, 6
@@ -58,26 +57,19 @@ def pick_device(wanted: str) -> torch.device:
 
 
 class Trainer:
-    """One run: networks, optimisers, sampler and the numbers that continue it bit for bit."""
+    """One run: its update, average, sampler and the numbers that continue it bit for bit."""
 
     def __init__(self, config: Config, data: Dataset, run: Path) -> None:
         torch.set_num_threads(config.threads)
-        torch.manual_seed(config.seed)
         self.config, self.data, self.run = config, data, run
         self.device = pick_device(config.device)
-        generator, discriminator = build(config, len(data.label_names))
-        self.generator, self.discriminator = generator.to(self.device), discriminator.to(self.device)
-        for network in (self.generator, self.discriminator):
-            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.update = Update(config, len(data.label_names), self.device, Group())
         self.average = AveragedModel(
-            self.generator, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)
+            self.update.generator, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)
         ).requires_grad_(False)
-        self.g_optimizer = self._adam(self.generator)
-        self.d_optimizer = self._adam(self.discriminator)
         self.sampler = Sampler(
             data, config.batch_size, balance=config.balance, flip=config.flip, seed=config.seed
         )
-        self.augmentation = AdaptiveProbability(config.augment_max_p)
         self.rng = torch.Generator().manual_seed(config.seed + 1)
         self.step = 0
         self.duration_s = 0.0
@@ -86,13 +78,9 @@ class Trainer:
         self.total_steps = max(math.ceil(config.epochs * self.steps_per_epoch), 1)
         self._fixed_z, self._fixed_label = self._fixed_inputs()
 
-    def _adam(self, network: nn.Module) -> torch.optim.Adam:
-        c = self.config
-        return torch.optim.Adam(network.parameters(), c.learning_rate, (c.beta1, c.beta2))
-
     def _fixed_inputs(self) -> tuple[Tensor, Tensor]:
         """Returns the grid's z and labels: a row a label; the same in every grid of the run."""
-        n_labels = self.generator.n_labels
+        n_labels = self.update.generator.n_labels
         rows = n_labels if n_labels > 1 else GRID_ROWS_UNCONDITIONAL
         rng = torch.Generator().manual_seed(self.config.seed)
         z = torch.randn(rows * GRID_COLUMNS, self.config.z_dim, generator=rng)
@@ -108,14 +96,10 @@ class Trainer:
             "duration_s": self.duration_s,
             "label_names": list(self.data.label_names),
             "data_sha256": self.data.sha256(),
-            "generator": self.generator.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
+            "update": self.update.state(),
             "average": self.average.state_dict(),
-            "g_optimizer": self.g_optimizer.state_dict(),
-            "d_optimizer": self.d_optimizer.state_dict(),
             "sampler": self.sampler.state(),
             "rng": self.rng.get_state(),
-            "augmentation": {"p": self.augmentation.p, "lead": self.augmentation.lead},
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -129,12 +113,10 @@ class Trainer:
                 "the run was started on other images or labels: resume with the same data and selection"
             )
         self.step, self.duration_s = state["step"], state["duration_s"]
-        for name in ("generator", "discriminator", "average", "g_optimizer", "d_optimizer"):
-            getattr(self, name).load_state_dict(state[name])
+        self.update.restore(state["update"])
+        self.average.load_state_dict(state["average"])
         self.sampler.restore(state["sampler"])
         self.rng.set_state(state["rng"])
-        self.augmentation.p = state["augmentation"]["p"]
-        self.augmentation.lead = state["augmentation"]["lead"]
 
     def save(self) -> None:
         """Writes the checkpoint."""
@@ -162,13 +144,13 @@ class Trainer:
         last_step, last_time = self.step, time.perf_counter()
         last = self.step >= self.total_steps
         while not last:
-            d_loss, g_loss = self.train_step()
+            result = self.train_step()
             # Read once: a signal may come at any line, and the last step has to be saved.
             last = self.stopping or self.step >= self.total_steps
             logged = last or self.step % LOG_EVERY_STEPS == 0
             saved = last or self.step % self.config.checkpoint_every_steps == 0
             if logged or saved:
-                losses_now = d_loss.item(), g_loss.item()
+                losses_now = result.d_loss.item(), result.g_loss.item()
                 if not (all(map(math.isfinite, losses_now)) and (not saved or self._has_finite_weights())):
                     raise DivergedError(
                         f"training diverged at step {self.step} (discriminator loss {losses_now[0]}, "
@@ -188,8 +170,8 @@ class Trainer:
                         {
                             "step": self.step, "epoch": round(progress.epoch, 4), "d_loss": losses_now[0],
                             "g_loss": losses_now[1], "images_per_s": round(images_per_s, 1),
-                            "augment_p": round(self.augmentation.p, 4),
-                            "lead": round(self.augmentation.lead, 4),
+                            "augment_p": round(self.update.augmentation.p, 4),
+                            "lead": round(self.update.augmentation.lead, 4),
                         }
                     )  # fmt: skip
             if last or self.step % sample_every_steps == 0:
@@ -203,97 +185,19 @@ class Trainer:
 
     def _has_finite_weights(self) -> bool:
         """Says whether the weights can go on; a step's losses are from before its update."""
-        networks = (self.generator, self.discriminator)
+        networks = (self.update.generator, self.update.discriminator)
         return all(bool(w.isfinite().all()) for network in networks for w in network.parameters())
 
-    def train_step(self) -> tuple[Tensor, Tensor]:
-        """Does one step of both networks; returns their losses."""
-        c = self.config
-        self._set_learning_rate()
-        images, label = self.sampler.next()
-        real = images.to(self.device, memory_format=torch.channels_last)
-        label = label.to(self.device)
-        z = torch.randn(len(real), c.z_dim, generator=self.rng).to(self.device)
-        with self._autocast():
-            fake = self.generator(z, label)
-        d_loss, real_logit = self._discriminator_step(real, fake.detach().float(), label)
-        g_loss = self._generator_step(fake.float(), label, real_logit)
-        self.average.update_parameters(self.generator)
+    def train_step(self) -> StepResult:
+        """Does one step of both networks and of the average."""
+        result = self.update.step(self._next_batch, self.rng, self.step / self.total_steps)
+        self.average.update_parameters(self.update.generator)
         self.step += 1
-        return d_loss.detach(), g_loss.detach()
+        return result
 
-    def _discriminator_step(self, real: Tensor, fake: Tensor, label: Tensor) -> tuple[Tensor, Tensor]:
-        """Updates the discriminator; returns its adversarial loss and its logits of the real images."""
-        c, d = self.config, self.discriminator
-        p = self.augmentation.p
-        real, fake = augment(real, p, self.rng), augment(fake, p, self.rng)
-        with self._autocast():
-            features = d.features(real)
-            real_logit, fake_logit = d.logit(features, label), d(fake, label)
-            scores = d.classify(features) if c.classifier_weight and d.classifies else None
-        relativistic = c.loss == "relativistic"
-        loss = (losses.d_relativistic if relativistic else losses.d_minimax)(
-            real_logit.float(), fake_logit.float()
-        )
-        total = loss
-        if scores is not None:
-            total = total + c.classifier_weight * F.cross_entropy(scores.float(), label)
-        if c.penalty_gamma and self.step % c.penalty_every_steps == 0:
-            total = total + self._penalty(real, fake, label)
-        if c.augment_max_p:
-            self.augmentation.update(real_logit.detach(), fake_logit.detach())
-        self.d_optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        self.d_optimizer.step()
-        return loss, real_logit.detach().float()
-
-    def _penalty(self, real: Tensor, fake: Tensor, label: Tensor) -> Tensor:
-        """R1 + R2 in float32, as strong as the steps between make up for."""
-        terms = []
-        for images in (real, fake):
-            inputs = images.detach().requires_grad_(True)
-            terms.append(losses.gradient_penalty(self.discriminator(inputs, label), inputs))
-        gamma = self._annealed(self.config.penalty_gamma, self.config.final_penalty_gamma)
-        return self.config.penalty_every_steps * gamma / 2 * (terms[0] + terms[1])
-
-    def _generator_step(self, fake: Tensor, label: Tensor, real_logit: Tensor) -> Tensor:
-        """Updates the generator; returns its adversarial loss.
-
-        The logits of the real images are those of the discriminator's step, one update old: computing
-        them again costs a tenth of the step.
-        """
-        c, d = self.config, self.discriminator
-        d.requires_grad_(False)  # saves the weights' gradients, which nobody would use
-        with self._autocast():
-            features = d.features(augment(fake, self.augmentation.p, self.rng))
-            fake_logit = d.logit(features, label).float()
-            if c.loss == "relativistic":
-                loss = losses.g_relativistic(real_logit, fake_logit)
-            else:
-                loss = losses.g_non_saturating(fake_logit)
-            total = loss
-            if c.classifier_weight and d.classifies:
-                total = total + c.classifier_weight * F.cross_entropy(d.classify(features).float(), label)
-        self.g_optimizer.zero_grad(set_to_none=True)
-        total.backward()
-        self.g_optimizer.step()
-        d.requires_grad_(True)
-        return loss
-
-    def _autocast(self) -> torch.autocast:
-        enabled = self.config.precision == "bf16"
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=enabled)
-
-    def _annealed(self, first: float, last: float) -> float:
-        """Returns `first` over the first half of the run, then a cosine's value on the way to `last`."""
-        late = max(self.step / self.total_steps - 0.5, 0.0) * 2
-        return last + (first - last) * (1 + math.cos(math.pi * late)) / 2
-
-    def _set_learning_rate(self) -> None:
-        c = self.config
-        rate = self._annealed(c.learning_rate, c.final_learning_rate)
-        for optimizer in (self.g_optimizer, self.d_optimizer):
-            optimizer.param_groups[0]["lr"] = rate
+    def _next_batch(self) -> tuple[Tensor, Tensor]:
+        images, label = self.sampler.next()
+        return images.to(self.device, memory_format=torch.channels_last), label.to(self.device)
 
     # -- samples -------------------------------------------------------------------------------
 

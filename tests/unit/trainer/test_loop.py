@@ -14,6 +14,7 @@ from trainer.data.dataset import Dataset, data_record
 from trainer.data.prepare import prepare
 from trainer.data.sources import Selection, read_source
 from trainer.loop import DivergedError, Trainer
+from trainer.update import StepResult
 
 
 @pytest.fixture
@@ -30,8 +31,9 @@ def start(dataset: Dataset, run: Path, preset: str, settings: dict[str, object])
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
     """Returns every number of every network, by name."""
     state = trainer.state()
-    names = ("generator", "discriminator", "average")
-    return {f"{name}.{k}": v for name in names for k, v in state[name].items()}
+    networks = {name: state["update"][name] for name in ("generator", "discriminator")}
+    networks["average"] = state["average"]
+    return {f"{name}.{k}": v for name, network in networks.items() for k, v in network.items()}
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
@@ -113,11 +115,11 @@ def test_divergence_is_reported_and_the_last_good_checkpoint_kept(
 
     step = trainer.train_step
 
-    def poisoned_step() -> tuple[torch.Tensor, torch.Tensor]:
-        losses = step()
+    def poisoned_step() -> StepResult:
+        result = step()
         if trainer.step == 15:  # an update that spoils the weights after losses that looked sound
-            next(trainer.generator.parameters()).data.fill_(float("nan"))
-        return losses
+            next(trainer.update.generator.parameters()).data.fill_(float("nan"))
+        return result
 
     trainer.train_step = poisoned_step  # type: ignore[method-assign]
     with pytest.raises(DivergedError, match=r"diverged at step 15 .* is from before"):

@@ -8,6 +8,7 @@ from torch import nn
 
 from trainer import losses
 from trainer.augment import AdaptiveProbability, augment
+from trainer.distributed import Group
 
 
 def test_minimax_values() -> None:
@@ -39,9 +40,9 @@ def test_augmentation_touches_about_its_share() -> None:
     """With p 0 images stay as they are; with p 0.5 about half change, and all keep a gradient."""
     images = torch.rand(200, 3, 16, 16) * 2 - 1
     rng = torch.Generator().manual_seed(0)
-    assert augment(images, 0, rng) is images
+    assert augment(images, 0, rng, Group()) is images
     images.requires_grad_(True)
-    changed = augment(images, 0.5, rng)
+    changed = augment(images, 0.5, rng, Group())
     share = (changed != images).flatten(1).any(1).float().mean().item()
     assert 0.35 < share < 0.65
     changed.sum().backward()
@@ -52,17 +53,16 @@ def test_augmentation_touches_about_its_share() -> None:
 def test_translation_brings_no_foreign_pixels() -> None:
     """A grey image stays flat: translation pads by reflection, not by zeros."""
     flat = torch.full((50, 3, 16, 16), 0.25)
-    changed = augment(flat, 1, torch.Generator().manual_seed(0))
+    changed = augment(flat, 1, torch.Generator().manual_seed(0), Group())
     assert (changed.flatten(2).std(2) < 1e-5).all()
 
 
 def test_probability_follows_the_lead() -> None:
     """P rises while the discriminator wins, up to its maximum, and falls when it does not."""
     adaptive = AdaptiveProbability(0.02)
-    real, fake = torch.ones(500), torch.zeros(500)
     for _ in range(200):
-        adaptive.update(real, fake)
+        adaptive.update(1.0, 500)
     assert adaptive.p == 0.02
     for _ in range(200):
-        adaptive.update(fake, real)
+        adaptive.update(-1.0, 500)
     assert adaptive.p == 0
