@@ -55,14 +55,40 @@ class AdaptiveProbability:
     TARGET = 0.6
     IMAGES_TO_FULL = 500_000
     """Images over which p can rise from 0 to 1 (ADA's default)."""
+    EVERY_STEPS = 16
+    """Batches between changes of p: each change waits for the device."""
 
-    def __init__(self, maximum: float) -> None:
+    def __init__(self, maximum: float, group: Group) -> None:
         self.maximum = maximum
         self.p = 0.0
         self.lead = 0.0
+        self._group = group
+        self._pending: Tensor | float = 0.0
+        self._pending_steps = 0
 
-    def update(self, lead: float, images: int) -> None:
-        """Takes the lead in a batch of so many images."""
-        self.lead = 0.99 * self.lead + 0.01 * lead
-        step = images / self.IMAGES_TO_FULL
-        self.p = min(max(self.p + (step if self.lead > self.TARGET else -step), 0.0), self.maximum)
+    def update(self, real: Tensor, fake: Tensor) -> None:
+        """Takes the logits of this rank's rows of a batch."""
+        self._pending = self._pending + (real - fake).sign().float().mean()
+        self._pending_steps += 1
+        if self._pending_steps == self.EVERY_STEPS:
+            keep = 0.99**self.EVERY_STEPS
+            self.lead = keep * self.lead + (1 - keep) * self._pending_mean() / self.EVERY_STEPS
+            images = len(real) * self._group.world * self.EVERY_STEPS
+            step = images / self.IMAGES_TO_FULL
+            self.p = min(max(self.p + (step if self.lead > self.TARGET else -step), 0.0), self.maximum)
+            self._pending, self._pending_steps = 0.0, 0
+
+    def _pending_mean(self) -> float:
+        return self._group.mean(torch.as_tensor(self._pending)).item()
+
+    def state(self) -> dict[str, float]:
+        """Returns what `restore` needs; every rank has to call it."""
+        return {
+            "p": self.p, "lead": self.lead,
+            "pending": self._pending_mean(), "pending_steps": self._pending_steps,
+        }  # fmt: skip
+
+    def restore(self, state: dict[str, float]) -> None:
+        """Continues from what `state` returned."""
+        self.p, self.lead = state["p"], state["lead"]
+        self._pending, self._pending_steps = state["pending"], int(state["pending_steps"])

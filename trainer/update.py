@@ -57,7 +57,7 @@ class Update:
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.g_optimizer = self._adam(self.generator)
         self.d_optimizer = self._adam(self.discriminator)
-        self.augmentation = AdaptiveProbability(config.augment_max_p)
+        self.augmentation = AdaptiveProbability(config.augment_max_p, group)
         self.steps = 0
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
@@ -65,13 +65,13 @@ class Update:
         return torch.optim.Adam(network.parameters(), c.learning_rate, (c.beta1, c.beta2))
 
     def state(self) -> dict[str, Any]:
-        """Returns all that a continuation needs."""
+        """Returns all that a continuation needs; every rank has to call it."""
         return {
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),
             "g_optimizer": self.g_optimizer.state_dict(),
             "d_optimizer": self.d_optimizer.state_dict(),
-            "augmentation": {"p": self.augmentation.p, "lead": self.augmentation.lead},
+            "augmentation": self.augmentation.state(),
             "steps": self.steps,
         }
 
@@ -79,8 +79,7 @@ class Update:
         """Continues from what `state` returned."""
         for name in ("generator", "discriminator", "g_optimizer", "d_optimizer"):
             getattr(self, name).load_state_dict(state[name])
-        self.augmentation.p = state["augmentation"]["p"]
-        self.augmentation.lead = state["augmentation"]["lead"]
+        self.augmentation.restore(state["augmentation"])
         self.steps = state["steps"]
 
     def step(self, next_batch: NextBatch, rng: torch.Generator, progress: float) -> StepResult:
@@ -129,9 +128,7 @@ class Update:
             gamma = annealed(c.penalty_gamma, c.final_penalty_gamma, progress)
             terms["penalty"] = self._penalty(real, fake, label)
             total = total + c.penalty_every_steps * gamma / 2 * terms["penalty"]
-        if c.augment_max_p:
-            lead = (real_logit.detach() - fake_logit.detach()).sign().mean()
-            self.augmentation.update(self.group.mean(lead).item(), c.batch_size)
+        self.augmentation.update(real_logit.detach(), fake_logit.detach())
         self._descend(total, self.d_optimizer, d)
         return loss, real_logit.detach().float(), {name: term.detach() for name, term in terms.items()}
 

@@ -59,10 +59,26 @@ def test_translation_brings_no_foreign_pixels() -> None:
 
 def test_probability_follows_the_lead() -> None:
     """P rises while the discriminator wins, up to its maximum, and falls when it does not."""
-    adaptive = AdaptiveProbability(0.02)
-    for _ in range(200):
-        adaptive.update(1.0, 500)
+    adaptive = AdaptiveProbability(0.02, Group())
+    real, fake = torch.ones(500), torch.zeros(500)
+    for _ in range(208):
+        adaptive.update(real, fake)
     assert adaptive.p == 0.02
-    for _ in range(200):
-        adaptive.update(-1.0, 500)
+    for _ in range(208):
+        adaptive.update(fake, real)
     assert adaptive.p == 0
+
+
+def test_probability_continues_between_its_changes() -> None:
+    """What was seen since the last change of p is part of the state."""
+    batches = torch.Generator().manual_seed(0)
+    whole = AdaptiveProbability(0.3, Group())
+    resumed = AdaptiveProbability(0.3, Group())
+    for step in range(100):
+        real, fake = torch.rand(2, 64, generator=batches) + torch.tensor([[0.4], [0.0]])
+        whole.update(real, fake)
+        resumed.update(real, fake)
+        state, resumed = resumed.state(), AdaptiveProbability(0.3, Group())
+        resumed.restore(state)
+        assert (whole.p, whole.lead) == (resumed.p, resumed.lead), step
+    assert whole.lead > 0.1
