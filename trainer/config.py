@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,7 +50,9 @@ class Config:
     batch_size: int = 32
     """Images a step."""
     epochs: float = 50.0
-    """Passes over the data."""
+    """Passes over the data; 0 sets no end, and is what --minutes alone means."""
+    minutes: float = 0.0
+    """Minutes of training, resumptions counted together; 0 sets no end. With epochs, the earlier end holds."""
     learning_rate: float = 2e-4
     """Adam's step in the first half."""
     final_learning_rate: float = 5e-5
@@ -75,8 +78,14 @@ class Config:
     """Arithmetic of the networks; bf16 is faster on GPUs and on CPUs with AVX512-BF16."""
     checkpoint_every_steps: int = 500
     """Steps between checkpoints."""
+    keep_checkpoints: int = 0
+    """Besides the newest checkpoint, keep the last so many as checkpoints/step-*.pt."""
     sample_every_epochs: float = 2.0
-    """Epochs between sample grids."""
+    """Epochs between sample grids; mode collapse is looked for as often."""
+    stop_on_collapse: bool = False
+    """End the run when the samples of a label have become nearly one picture, instead of a warning."""
+    tensorboard: bool = True
+    """Write TensorBoard events to RUN/tensorboard too."""
 
     def __post_init__(self) -> None:
         def require(ok: bool, field: str, accepted: str) -> None:
@@ -95,8 +104,11 @@ class Config:
         ):  # fmt: skip
             require(getattr(self, field) >= 1, field, "at least 1")
         require(self.batch_size >= 2, "batch_size", "at least 2, for batch norm")
-        for field in ("epochs", "learning_rate", "final_learning_rate", "sample_every_epochs"):
+        for field in ("learning_rate", "final_learning_rate", "sample_every_epochs"):
             require(getattr(self, field) > 0, field, "above 0")
+        require(self.epochs > 0 or self.minutes > 0, "epochs", "above 0, unless minutes is")
+        for field in ("epochs", "minutes", "keep_checkpoints"):
+            require(0 <= getattr(self, field) < math.inf, field, "a number of at least 0")
         for field in ("penalty_gamma", "final_penalty_gamma", "classifier_weight"):
             require(getattr(self, field) >= 0, field, "at least 0")
         for field in ("beta1", "beta2", "ema_decay"):
@@ -141,6 +153,8 @@ def resolve(preset: str, file: Path | None, flags: dict[str, Any]) -> Config:
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise ConfigError(f"{file} is not a readable TOML file: {error}") from error
     settings |= {name: value for name, value in flags.items() if value is not None}
+    if settings.get("minutes") and "epochs" not in settings:
+        settings["epochs"] = 0.0
     fields = {field.name for field in dataclasses.fields(Config)}
     if unknown := sorted(settings.keys() - fields):
         raise ConfigError(f"unknown setting {', '.join(unknown)}; there are: {', '.join(sorted(fields))}")

@@ -55,3 +55,11 @@ def test_config_is_frozen() -> None:
     """A run's settings cannot change under it."""
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().seed = 1  # type: ignore[misc]
+
+
+def test_minutes_alone_set_no_end_by_epochs() -> None:
+    """A time budget given alone is the only end; given with epochs, both hold; one of them must be there."""
+    assert (resolve("cgan", None, {"minutes": 2.0}).epochs, Config().minutes) == (0, 0)
+    assert resolve("cgan", None, {"minutes": 2.0, "epochs": 3.0}).epochs == 3
+    with pytest.raises(ConfigError, match=r"epochs is 0\.0; it must be above 0, unless minutes is"):
+        resolve("cgan", None, {"epochs": 0.0})
