@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from sklearn.metrics import balanced_accuracy_score
 
 from client.api import GanpressClient, run
 from trainer.data.prepare import prepare
-from trainer.data.sources import Selection, read_source
+from trainer.data.sets import PreparedSet
 
 
 def features(images: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -31,12 +32,12 @@ def features(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     return np.stack([hog(rgb2gray(image), 8, (8, 8), (2, 2)) for image in images])
 
 
-def photographs(tar: Path, split: str, labels: list[str], size_px: int) -> tuple[NDArray, NDArray]:
-    """Returns features and label indices of a split's photographs."""
-    source = (raw for raw in read_source(tar, Selection(include=(f"{split}/*",))) if raw.label in labels)
-    data = prepare(source, size_px, 3)
-    index = np.array([labels.index(name) for name in data.label_names])
-    return features(data.images.transpose(0, 2, 3, 1)), index[data.labels]
+def photographs(prepared: PreparedSet, split: str, labels: list[str]) -> tuple[NDArray, NDArray]:
+    """Returns features and label indices of a split's photographs that have one of the labels."""
+    data = prepared.split(split)
+    index = np.array([labels.index(name) if name in labels else -1 for name in data.label_names])
+    truth = index[data.labels]
+    return features(data.images[truth >= 0].transpose(0, 2, 3, 1)), truth[truth >= 0]
 
 
 async def generated(client: GanpressClient, model: str, labels: list[str], count: int) -> NDArray:
@@ -59,8 +60,10 @@ def main() -> None:
     card = run(lambda client: client.get_model(arguments.model))
     labels = list(card.labels)
     probe = LogisticRegression(C=0.02, max_iter=300, class_weight="balanced")
-    probe.fit(*photographs(arguments.tar, "train", labels, card.image_size_px))
-    real, truth = photographs(arguments.tar, "test", labels, card.image_size_px)
+    with tempfile.TemporaryDirectory() as folder:
+        prepared = prepare(arguments.tar, Path(folder) / "set", size_px=card.image_size_px)
+        probe.fit(*photographs(prepared, "train", labels))
+        real, truth = photographs(prepared, "test", labels)
     fake = run(lambda client: generated(client, arguments.model, labels, arguments.count))
     wanted = np.repeat(np.arange(len(labels)), arguments.count)
     print("| images | balanced accuracy of the probe |")

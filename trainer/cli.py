@@ -16,6 +16,7 @@ import click
 from trainer.errors import TrainerError
 
 COMMANDS = {
+    "prepare": "Decode, check and split images once, for training.",
     "train": "Train a GAN on images.",
     "export": "Export a run's generator to ONNX with its card.",
 }

@@ -10,7 +10,9 @@ from typing import Any
 
 import click
 
+from trainer.commands.data_options import data_options, reading_progress
 from trainer.config import PRESETS, Config, ConfigError, resolve
+from trainer.data.options import DataOptions
 
 
 def _config_options(command: Any) -> Any:
@@ -44,37 +46,26 @@ def _field_docs() -> dict[str, str]:
 
 
 @click.command(short_help="Train a GAN on images.")
-@click.argument("data", type=click.Path(exists=True, path_type=Path))
+@click.argument("data")
 @click.option("--out", "run", type=click.Path(path_type=Path), required=True, help="Folder of the run.")
 @click.option("--preset", default="cgan", show_default=True, help=f"Starting point: {', '.join(PRESETS)}.")
 @click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file of settings.")
 @click.option(
     "--resume", is_flag=True, help="Continue the run in --out from its checkpoint, with its settings."
 )
-@click.option("--label-rule", type=click.Choice(["folder", "body-type"]), default="folder", show_default=True,
-              help="Label of an image: its folder's name, or the car body type in that name.")  # fmt: skip
-@click.option("--label", "single_label", help="One label for all images, instead of a rule.")
-@click.option("--include", multiple=True, help="Take only paths that match this pattern; repeatable.")
-@click.option("--exclude", multiple=True, help="Leave out paths that match this pattern; repeatable.")
-@click.option("--drop-label", multiple=True, help="Leave out images of this label; repeatable.")
-@click.option(
-    "--crop/--no-crop", default=True, show_default=True, help="Cut Stanford Cars photos to their boxes."
-)
-@click.option(
-    "--data-name", default="", help="Name of the data for the model card. [default: DATA's file name]"
-)
-@click.option("--data-terms", default="", help="Origin and licence of the data, for the model card.")
+@data_options
 @_config_options
 def train(
-    data: Path, run: Path, preset: str, file: Path | None, resume: bool, label_rule: str,
-    single_label: str | None, include: tuple[str, ...], exclude: tuple[str, ...], drop_label: tuple[str, ...],
-    crop: bool, data_name: str, data_terms: str, **flags: Any,
+    data: str, run: Path, preset: str, file: Path | None, resume: bool, data_options: DataOptions,
+    **flags: Any,
 ) -> None:  # fmt: skip
-    """Trains on DATA: Stanford Cars as published, a tar file, or a folder of label/*.jpg at any depth."""
+    """Trains on DATA: a prepared set, or raw images as `prepare` takes them."""
+    from rich.console import Console
+
     from trainer import loop
+    from trainer.commands.set_table import print_set
     from trainer.data.dataset import data_record
-    from trainer.data.prepare import prepare
-    from trainer.data.sources import Selection, read_source
+    from trainer.data.opening import data_of_run, open_or_prepare
 
     run_exists = (run / "config.json").exists()
     if resume and (given := [name for name, value in flags.items() if value is not None]):
@@ -82,15 +73,18 @@ def train(
     config = loop.load_config(run) if resume else resolve(preset, file, flags)
     if run_exists and not resume:
         raise ConfigError(f"{run} already holds a run; add --resume to continue it, or choose another folder")
-    selection = Selection(label_rule, single_label, include, exclude)  # type: ignore[arg-type]
-    click.echo(f"reading {data}", err=True)
-    source = read_source(data, selection, crop=crop)
-    dataset = prepare(source, config.image_size_px, config.channels, drop_labels=drop_label)
-    _print_dataset(dataset)
     if resume:
+        dataset = data_of_run(run).split()
         trainer = loop.resume(dataset, run)
     else:
-        trainer = loop.start(config, dataset, run, data_record(dataset, data_name or data.name, data_terms))
+        with reading_progress(data) as progress:
+            prepared = open_or_prepare(
+                data, run, size_px=config.image_size_px, channels=config.channels, options=data_options,
+                progress=progress,
+            )  # fmt: skip
+        print_set(prepared, Console(stderr=True))
+        dataset = prepared.split()
+        trainer = loop.start(config, dataset, run, data_record(dataset))
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: trainer.stop())
     _train_with_progress(trainer)
@@ -100,13 +94,6 @@ def train(
     click.echo(
         f"trained to step {trainer.step}; samples in {run / 'samples'}, checkpoint in {run / 'checkpoint.pt'}"
     )
-
-
-def _print_dataset(dataset: Any) -> None:
-    counts = ", ".join(f"{label} {n}" for label, n in dataset.counts.items())
-    click.echo(f"{len(dataset.images)} images: {counts}", err=True)
-    for reason, n in dataset.skipped.most_common():
-        click.echo(f"left out {n}: {reason} (such as {dataset.examples[reason]})", err=True)
 
 
 def _train_with_progress(trainer: Any) -> None:

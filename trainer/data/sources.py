@@ -1,140 +1,81 @@
-"""Where training images come from: folders, tar files and Stanford Cars as published.
-
-A source yields `RawImage`s in a fixed order; decoding and judging them is `trainer.data.prepare`'s part.
-"""
+"""Finds what kind of raw data lies at a location and reads it."""
 
 from __future__ import annotations
 
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-from scipy.io import loadmat
-
-from trainer.data.labels import LabelRule, body_type, label_of
-from trainer.errors import TrainerError
-
-
-class SourceError(TrainerError):
-    """The data cannot be found or read; the message says what was looked for."""
+from trainer.data import stanford_cars
+from trainer.data.errors import SourceError
+from trainer.data.location import Folder, folder_at, is_url
+from trainer.data.options import DataOptions
+from trainer.data.raw import RawImage, Source
+from trainer.data.splits import class_of
+from trainer.data.tars import read_tars
 
 
-@dataclass(frozen=True)
-class RawImage:
-    """A file that should be an image."""
+def read_source(location: str | Path, options: DataOptions) -> Source:
+    """Returns the raw images at a location.
 
-    name: str
-    """Path within the source, with forward slashes."""
-    data: bytes
-    """Content of the file."""
-    label: str
-    """Label under the source's rule."""
-    box_px: tuple[int, int, int, int] | None = None
-    """Left, top, right, bottom to cut to, where the source knows it."""
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Which files of a source to take and how to label them."""
-
-    rule: LabelRule = "folder"
-    """`folder`: the folder's name in lower case; `body-type`: the body type in the folder's name."""
-    single_label: str | None = None
-    """One label for all files, instead of a rule."""
-    include: tuple[str, ...] = ()
-    """Shell patterns of paths; a file must match one. None: all."""
-    exclude: tuple[str, ...] = ()
-    """Shell patterns of paths; a file must match none."""
-
-    def takes(self, name: str) -> bool:
-        """Says whether the file at path `name` is selected."""
-        wanted = not self.include or any(fnmatch(name, pattern) for pattern in self.include)
-        return wanted and not any(fnmatch(name, pattern) for pattern in self.exclude)
-
-    def label(self, name: str) -> str:
-        """Returns the label of the file at path `name`."""
-        return self.single_label or label_of(PurePosixPath(name).parent.name, self.rule)
-
-
-BOX_MARGIN_PX = 16
-"""Stanford Cars photos are cut to the annotated box and this much around it (Krause et al. 2013)."""
-
-
-def read_source(path: Path, selection: Selection, *, crop: bool = True) -> Iterator[RawImage]:
-    """Yields the images at `path` in the order of their names.
-
-    `path` is Stanford Cars as published (a folder with devkit/cars_meta.mat), a tar file, or a folder
-    of `label/*.jpg` at any depth, such as Kaggle's cat-and-dog set.
+    Accepted are Stanford Cars as published, a folder of `class/*.jpg` at any depth, a tar file of such a
+    folder (compressed or not), and WebDataset shards; each as a path or as a URL. Braces stand for several
+    tar files: `shard-{000..007}.tar`.
 
     Args:
-        path: file or folder.
-        selection: which files, and their labels; for Stanford Cars the label is the class's body type
-            unless `single_label` is given.
-        crop: cut Stanford Cars photos to their boxes.
+        location: path or URL.
+        options: which files to read.
 
     Raises:
-        SourceError: nothing usable is at `path`.
+        SourceError: nothing usable is there.
     """
-    if path.is_file():
-        if not tarfile.is_tarfile(path):
-            raise SourceError(f"{path} is not a tar file; accepted: a tar file or a folder of images")
-        return _read_tar(path, selection)
-    if not path.is_dir():
-        raise SourceError(f"{path} does not exist")
-    meta = [path / "devkit/cars_meta.mat", path / "cars_meta.mat"]
-    for candidate in meta:
-        if candidate.is_file():
-            return _read_stanford_cars(path, candidate.parent, selection, crop=crop)
-    return _read_folder(path, selection)
-
-
-def _read_folder(path: Path, selection: Selection) -> Iterator[RawImage]:
-    names = sorted(p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file())
-    for name in filter(selection.takes, names):
-        yield RawImage(name, (path / name).read_bytes(), selection.label(name))
-
-
-def _read_tar(path: Path, selection: Selection) -> Iterator[RawImage]:
-    with tarfile.open(path) as tar:
-        members = {m.name.removeprefix("./"): m for m in tar if m.isfile()}
-        for name in sorted(filter(selection.takes, members)):
-            file = tar.extractfile(members[name])
-            assert file is not None  # noqa: S101 - only files were kept
-            yield RawImage(name, file.read(), selection.label(name))
-
-
-def _read_stanford_cars(path: Path, devkit: Path, selection: Selection, *, crop: bool) -> Iterator[RawImage]:
-    """Yields the photos of cars_train/ and, where its labels are at hand, cars_test/."""
-    class_names = [str(name[0]) for name in loadmat(devkit / "cars_meta.mat")["class_names"][0]]
-    parts = {
-        "cars_train": [devkit / "cars_train_annos.mat"],
-        "cars_test": [path / "cars_test_annos_withlabels.mat", devkit / "cars_test_annos_withlabels.mat"],
-    }
-    found = False
-    for folder, candidates in parts.items():
-        annotations = next((c for c in candidates if c.is_file()), None)
-        if annotations is None or not (path / folder).is_dir():
-            continue
-        found = True
-        for record in np.atleast_1d(loadmat(annotations, squeeze_me=True)["annotations"]):
-            name = f"{folder}/{record['fname']}"
-            photo = path / name
-            if not photo.is_file() or not selection.takes(name):
-                continue
-            box = tuple(int(record[f"bbox_{side}"]) for side in ("x1", "y1", "x2", "y2"))
-            left, top, right, bottom = box
-            margin = BOX_MARGIN_PX
-            yield RawImage(
-                name,
-                photo.read_bytes(),
-                selection.single_label or body_type(class_names[int(record["class"]) - 1]),
-                (left - margin, top - margin, right + margin, bottom + margin) if crop else None,
-            )
-    if not found:
-        raise SourceError(
-            f"{path} has Stanford's devkit but no cars_train/ beside it (or cars_test/ with "
-            "cars_test_annos_withlabels.mat)"
+    location = str(location)
+    locations = _expand_braces(location)
+    folder = folder_at(locations[0]) if len(locations) == 1 else None
+    if folder is None:
+        for tar in locations:
+            _check_tar(tar)
+        return Source("tar", read_tars(locations, options.takes))
+    names = folder.names()
+    layout = stanford_cars.find(names)
+    if layout:
+        return Source(
+            "stanford-cars", stanford_cars.read(folder, layout, takes=options.takes, crop=options.crop)
         )
+    return Source("folder", _read_folder(folder, [name for name in names if options.takes(name)]))
+
+
+def source_name(location: str | Path) -> str:
+    """Returns a short name for the data at a location: its file's or folder's, without endings."""
+    name = PurePosixPath(str(location).rstrip("/")).name or "data"
+    for ending in (".gz", ".bz2", ".xz", ".tgz", ".tar"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def _expand_braces(location: str) -> list[str]:
+    if "{" not in location or (not is_url(location) and Path(location).exists()):
+        return [location]
+    import braceexpand
+
+    try:
+        return list(braceexpand.braceexpand(location))
+    except ValueError as error:
+        raise SourceError(
+            f"{location!r} has braces that do not pair; accepted: shard-{{000..007}}.tar"
+        ) from error
+
+
+def _check_tar(location: str) -> None:
+    """Refuses a local file that is no tar, before other shards are read for nothing."""
+    if is_url(location):
+        return
+    if not Path(location).exists():
+        raise SourceError(f"{location} does not exist")
+    if not Path(location).is_file() or not tarfile.is_tarfile(location):
+        raise SourceError(f"{location} is not a tar file; accepted: a tar file or a folder of images")
+
+
+def _read_folder(folder: Folder, names: list[str]) -> Iterator[RawImage]:
+    for name, data in folder.read(names):
+        yield RawImage(name, data, class_of(name))

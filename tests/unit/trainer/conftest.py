@@ -22,10 +22,10 @@ def tiny() -> dict[str, object]:
 def photos(tmp_path: Path) -> Path:
     """A folder of 12 coupes and 8 vans with the junk that real folders hold."""
     root = tmp_path / "photos"
-    for label, n in (("Coupe", 12), ("van", 8)):
+    for label, n, first_seed in (("Coupe", 12, 0), ("van", 8, 100)):
         (root / label).mkdir(parents=True)
         for i in range(n):
-            (root / label / f"{i:02d}.jpg").write_bytes(jpeg_file(60, 40, seed=i))
+            (root / label / f"{i:02d}.jpg").write_bytes(jpeg_file(60, 40, seed=first_seed + i))
     (root / "van/.DS_Store").write_bytes(b"\0\0\0\1Bud1")
     (root / "van/90.jpg").write_bytes(b"no image at all")
     (root / "van/91.jpg").write_bytes(jpeg_file(60, 40)[:300])

@@ -17,7 +17,6 @@ from trainer import loop
 from trainer.config import resolve
 from trainer.data.dataset import data_record
 from trainer.data.prepare import prepare
-from trainer.data.sources import Selection, read_source
 from trainer.export import CardText, ExportError, export
 
 TEXT = CardText("little-cars", 3, "Tiny.", ("Learned nothing.",), "Test use.")
@@ -25,9 +24,9 @@ TEXT = CardText("little-cars", 3, "Tiny.", ("Learned nothing.",), "Test use.")
 
 def trained_run(photos: Path, run: Path, preset: str) -> Path:
     """Trains five steps and returns the run's folder."""
-    data = prepare(read_source(photos, Selection()), 32, 3)
+    data = prepare(photos, run.parent / "set", size_px=32).split()
     config = resolve(preset, None, TINY | {"epochs": 1.0})
-    loop.start(config, data, run, data_record(data, "photos", "own")).train()
+    loop.start(config, data, run, data_record(data)).train()
     return run
 
 

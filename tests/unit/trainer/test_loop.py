@@ -11,21 +11,21 @@ from trainer import loop
 from trainer.checkpoint import RunError
 from trainer.config import resolve
 from trainer.data.dataset import Dataset, data_record
+from trainer.data.options import DataOptions
 from trainer.data.prepare import prepare
-from trainer.data.sources import Selection, read_source
 from trainer.loop import DivergedError, Trainer
 from trainer.update import StepResult
 
 
 @pytest.fixture
-def dataset(photos: Path) -> Dataset:
+def dataset(photos: Path, tmp_path: Path) -> Dataset:
     """20 photos of 32 px in two classes."""
-    return prepare(read_source(photos, Selection()), 32, 3)
+    return prepare(photos, tmp_path / "set", size_px=32).split()
 
 
 def start(dataset: Dataset, run: Path, preset: str, settings: dict[str, object]) -> Trainer:
     """Returns the trainer of a new run."""
-    return loop.start(resolve(preset, None, settings), dataset, run, data_record(dataset, "photos", "none"))
+    return loop.start(resolve(preset, None, settings), dataset, run, data_record(dataset))
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -137,7 +137,8 @@ def test_run_folder_errors(dataset: Dataset, tiny: dict, tmp_path: Path, photos:
     start(dataset, run, "cgan", tiny | {"epochs": 1.0}).train()
     with pytest.raises(RunError, match="already holds a run"):
         start(dataset, run, "cgan", tiny)
-    other = prepare(read_source(photos, Selection(include=("van/*",))), 32, 3)
+    vans = DataOptions(include=("van/*",))
+    other = prepare(photos, tmp_path / "vans", size_px=32, options=vans).split()
     with pytest.raises(RunError, match=r"other images or labels|does not fit"):
         loop.resume(other, run)
     (run / "checkpoint.pt").write_bytes(b"junk")
