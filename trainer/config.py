@@ -52,7 +52,7 @@ class Config:
     epochs: float = 50.0
     """Passes over the data; 0 sets no end, and is what --minutes alone means."""
     minutes: float = 0.0
-    """Minutes of training, resumptions counted together; 0 sets no end. With epochs, the earlier end holds."""
+    """Minutes of training, resumptions counted in; 0 sets no end. With epochs too, the earlier end holds."""
     learning_rate: float = 2e-4
     """Adam's step in the first half."""
     final_learning_rate: float = 5e-5
