@@ -44,6 +44,8 @@ class Config:
     """The penalties are computed at every n-th step, n times as strong (lazy regularisation)."""
     classifier_weight: float = 0.2
     """Weight of the auxiliary classifier's loss; without it the label is hardly learned in short runs."""
+    feature_weight: float = 0.0
+    """Weight of the critics of ImageNet features in the generator's loss; 0 leaves them out."""
     augment_max_p: float = 0.3
     """Largest probability of augmentation; 0 turns it off."""
 
@@ -109,7 +111,7 @@ class Config:
         require(self.epochs > 0 or self.minutes > 0, "epochs", "above 0, unless minutes is")
         for field in ("epochs", "minutes", "keep_checkpoints"):
             require(0 <= getattr(self, field) < math.inf, field, "a number of at least 0")
-        for field in ("penalty_gamma", "final_penalty_gamma", "classifier_weight"):
+        for field in ("penalty_gamma", "final_penalty_gamma", "classifier_weight", "feature_weight"):
             require(getattr(self, field) >= 0, field, "at least 0")
         for field in ("beta1", "beta2", "ema_decay"):
             require(0 <= getattr(self, field) < 1, field, "at least 0 and below 1")

@@ -31,6 +31,16 @@ def g_relativistic(real: Tensor, fake: Tensor) -> Tensor:
     return F.softplus(real - fake).mean()
 
 
+def d_hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """The hinge loss of Lim & Ye 2017, arXiv 1705.02894."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def g_hinge(fake: Tensor) -> Tensor:
+    """The generator's side of the hinge loss."""
+    return -fake.mean()
+
+
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """Returns the mean squared norm of d logits / d images.
 

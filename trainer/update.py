@@ -15,6 +15,7 @@ from trainer import losses
 from trainer.augment import AdaptiveProbability, augment
 from trainer.config import Config
 from trainer.distributed import Group
+from trainer.guide import FeatureGuide
 from trainer.models import build
 
 NextBatch = Callable[[], tuple[Tensor, Tensor]]
@@ -58,6 +59,7 @@ class Update:
         self.g_optimizer = self._adam(self.generator)
         self.d_optimizer = self._adam(self.discriminator)
         self.augmentation = AdaptiveProbability(config.augment_max_p, group)
+        self.guide = FeatureGuide(config, n_labels, device, group) if config.feature_weight else None
         self.steps = 0
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
@@ -72,6 +74,7 @@ class Update:
             "g_optimizer": self.g_optimizer.state_dict(),
             "d_optimizer": self.d_optimizer.state_dict(),
             "augmentation": self.augmentation.state(),
+            "guide": self.guide.state() if self.guide else {},
             "steps": self.steps,
         }
 
@@ -80,6 +83,8 @@ class Update:
         for name in ("generator", "discriminator", "g_optimizer", "d_optimizer"):
             getattr(self, name).load_state_dict(state[name])
         self.augmentation.restore(state["augmentation"])
+        if self.guide:
+            self.guide.restore(state["guide"])
         self.steps = state["steps"]
 
     def step(self, next_batch: NextBatch, rng: torch.Generator, progress: float) -> StepResult:
@@ -91,8 +96,9 @@ class Update:
             progress: share of the run that is done, 0..1; learning rate and penalty follow it.
         """
         c = self.config
+        rate = annealed(c.learning_rate, c.final_learning_rate, progress)
         for optimizer in (self.g_optimizer, self.d_optimizer):
-            optimizer.param_groups[0]["lr"] = annealed(c.learning_rate, c.final_learning_rate, progress)
+            optimizer.param_groups[0]["lr"] = rate
         real, label = next_batch()
         z = self.group.slice(torch.randn(c.batch_size, c.z_dim, generator=rng)).to(self.device)
         with self._autocast():
@@ -100,6 +106,8 @@ class Update:
         d_loss, real_logit, terms = self._discriminator_step(
             real, fake.detach().float(), label, rng, progress
         )
+        if self.guide:
+            terms["features"] = self.guide.discriminator_step(real, fake.float(), label, rng, rate)
         g_loss = self._generator_step(fake.float(), label, real_logit, rng)
         self.steps += 1
         return StepResult(d_loss.detach(), g_loss.detach(), terms)
@@ -160,6 +168,8 @@ class Update:
             total = loss
             if c.classifier_weight and d.classifies:
                 total = total + c.classifier_weight * F.cross_entropy(d.classify(features).float(), label)
+        if self.guide:
+            total = total + c.feature_weight * self.guide.generator_loss(label)
         self._descend(total, self.g_optimizer, self.generator)
         d.requires_grad_(True)
         return loss
