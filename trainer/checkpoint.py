@@ -1,67 +1,126 @@
 """Run folders: what a training run leaves behind, and how it is continued.
 
-RUN/config.json      settings
-RUN/data.json        what was trained on
-RUN/environment.json device and versions
-RUN/metrics.jsonl    one line a logged step
-RUN/samples/*.png    grids at fixed noise
-RUN/checkpoint.pt    newest state, replaced as a whole
+RUN/config.json         settings
+RUN/data.json           what was trained on, and where it was read from
+RUN/environment.json    device and versions
+RUN/metrics.jsonl       one line a logged step; metrics.parquet is the same table, written at the end
+RUN/loss-curves.png     the same drawn; also as .svg
+RUN/tensorboard/        the same as TensorBoard events
+RUN/samples/*.png       grids at fixed noise
+RUN/checkpoint.pt       newest state, replaced as a whole
+RUN/checkpoints/*.pt    earlier states, where they are kept
 """
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from trainer.config import Config, ConfigError
 from trainer.errors import TrainerError
+from trainer.files import write_atomically
+
+FORMAT, VERSION = "ganpress-checkpoint", 1
+MAY_CHANGE = frozenset({
+    "epochs", "minutes", "device", "threads", "checkpoint_every_steps", "keep_checkpoints",
+    "sample_every_epochs", "stop_on_collapse", "tensorboard",
+})  # fmt: skip
+"""Settings that may differ between a checkpoint and the run that continues it."""
 
 
 class RunError(TrainerError):
     """A run folder cannot be used; the message says why and what to do."""
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Writes `data` to `path` so that a reader sees the old content or the new one, never a part."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+def save(path: Path, state: dict[str, Any], config: Config) -> None:
+    """Replaces the checkpoint at `path` by `state`, made with the settings `config`.
 
-
-def save(path: Path, state: dict[str, Any]) -> None:
-    """Replaces the checkpoint at `path` by `state`."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    torch.save(state, temporary)
-    temporary.replace(path)
+    Raises:
+        RunError: it cannot be written, because the disk is full, say; the one before is untouched.
+    """
+    header = {"format": FORMAT, "version": VERSION, "config": dataclasses.asdict(config)}
+    buffer = io.BytesIO()
+    torch.save(header | state, buffer)
+    try:
+        write_atomically(path, buffer.getbuffer())
+    except OSError as error:
+        before = "the checkpoint before it is untouched" if path.exists() else "there is none before it"
+        raise RunError(
+            f"the checkpoint of step {state['step']} cannot be written to {path}: {error.strerror}; {before}"
+        ) from error
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Returns the state that `save` wrote.
+    """Returns the state that `save` wrote, with the settings it was made with under `config`.
 
     Raises:
-        RunError: there is none, or it is damaged.
+        RunError: there is none, it is damaged, or it is of another version.
     """
     if not path.is_file():
         raise RunError(f"{path} does not exist: the run has no checkpoint yet")
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for a damaged file
-        raise RunError(f"{path} is damaged: {error}") from error
+        raise RunError(f"{path} is damaged or cut short: it cannot be read as a checkpoint") from error
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise RunError(f"{path} is no checkpoint of this program")
+    if state["version"] != VERSION:
+        raise RunError(
+            f"{path} has version {state['version']} of the format, this program reads {VERSION}: "
+            "use the GanPress that wrote it"
+        )
+    return state
 
 
-class MetricsLog:
-    """Appends one JSON object a line; on resumption, lines after the checkpoint's step are dropped."""
+def require_settings(path: Path, state: dict[str, Any], config: Config) -> None:
+    """Checks that the checkpoint at `path` was made with the settings `config`, as far as they matter.
 
-    def __init__(self, path: Path, step: int) -> None:
-        self._path = path
-        if path.exists():
-            lines = [line for line in path.read_text().splitlines() if line.endswith("}")]
-            kept = [line for line in lines if json.loads(line)["step"] <= step]
-            write_atomically(path, "".join(f"{line}\n" for line in kept).encode())
+    Raises:
+        RunError: it was not; the message names the first setting that differs.
+    """
+    now = dataclasses.asdict(config)
+    for name, then in state["config"].items():
+        if name not in MAY_CHANGE and now.get(name, then) != then:
+            raise RunError(
+                f"{path} was made with {name} {then!r}, but the run's config.json says {now[name]!r}: "
+                "it is the checkpoint of another run, or config.json was changed"
+            )
 
-    def append(self, row: dict[str, float]) -> None:
-        """Adds one line."""
-        with self._path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+
+def keep(path: Path, copy: Path) -> None:
+    """Keeps the checkpoint at `path` as `copy` too, without using its space twice where the disk can."""
+    copy.parent.mkdir(exist_ok=True)
+    copy.unlink(missing_ok=True)
+    try:
+        os.link(path, copy)  # the checkpoint is replaced, never changed
+    except OSError:
+        shutil.copyfile(path, copy)
+
+
+def load_config(run: Path) -> Config:
+    """Returns the settings of the run in the folder `run`.
+
+    Raises:
+        RunError: there is no run, or its settings are damaged or of another version.
+    """
+    file = run / "config.json"
+    if not file.is_file():
+        raise RunError(f"{run} holds no run: there is no config.json in it")
+    try:
+        return Config.from_json(file.read_text())
+    except (ValueError, TypeError) as error:
+        raise RunError(f"{file} is damaged, or of another version of GanPress: {error}") from error
+    except ConfigError as error:
+        raise RunError(f"{file}: {error}") from error
+
+
+def write_json(path: Path, record: dict[str, Any]) -> None:
+    """Replaces the file at `path` by `record`."""
+    write_atomically(path, json.dumps(record, indent=2).encode())

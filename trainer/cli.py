@@ -18,6 +18,7 @@ from trainer.errors import TrainerError
 COMMANDS = {
     "prepare": "Decode, check and split images once, for training.",
     "train": "Train a GAN on images.",
+    "resume": "Continue a run from its checkpoint.",
     "export": "Export a run's generator to ONNX with its card.",
 }
 """Short help of each command; the command itself is `trainer.commands.<name>.<name>`."""

@@ -16,13 +16,15 @@ from trainer.files import write_atomically
 from trainer.logs import Row
 
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#2f6db3", "#d9782d", "#3c8f5a", "#7d5ba6", "#8a8a8a"
+MIN_ROWS = 5
+"""Fewer make no curve."""
 SMOOTHING_ROWS, SMOOTHING_SHARE = 15, 1 / 40
 """The heavy line is a running mean over so many rows, in long runs over this share of them."""
 
 
 def save_curves(rows: list[Row], run: Path) -> None:
-    """Writes loss-curves.png and loss-curves.svg to the folder `run`; nothing for fewer than two rows."""
-    if len(rows) < 2:
+    """Writes loss-curves.png and loss-curves.svg to the folder `run`; nothing for very few rows."""
+    if len(rows) < MIN_ROWS:
         return
     figure = draw(rows, run.resolve().name)
     # The same metrics give the same files: no date, and names of parts that do not change.

@@ -28,9 +28,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from trainer import checkpoint
+from trainer.checkpoint import load_config
 from trainer.config import Config
 from trainer.errors import TrainerError
-from trainer.loop import load_config
 from trainer.models import build
 from trainer.models.base import Generator
 

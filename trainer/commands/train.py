@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
-import sys
+import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
 
 from trainer.commands.data_options import data_options, reading_progress
-from trainer.config import PRESETS, Config, ConfigError, resolve
+from trainer.config import PRESETS, Config, resolve
 from trainer.data.options import DataOptions
 
 
@@ -51,67 +51,55 @@ def _field_docs() -> dict[str, str]:
 @click.option("--preset", default="cgan", show_default=True, help=f"Starting point: {', '.join(PRESETS)}.")
 @click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file of settings.")
 @click.option(
-    "--resume", is_flag=True, help="Continue the run in --out from its checkpoint, with its settings."
+    "--init-from", type=click.Path(exists=True, path_type=Path),
+    help="Start with the weights of another run: its folder, or one of its checkpoints.",
+)  # fmt: skip
+@click.option(
+    "--dry-run", is_flag=True, help="Show the settings, as TOML for --config, and the data; train not."
 )
 @data_options
 @_config_options
 def train(
-    data: str, run: Path, preset: str, file: Path | None, resume: bool, data_options: DataOptions,
-    **flags: Any,
+    data: str, run: Path, preset: str, file: Path | None, init_from: Path | None, dry_run: bool,
+    data_options: DataOptions, **flags: Any,
 ) -> None:  # fmt: skip
-    """Trains on DATA: a prepared set, or raw images as `prepare` takes them."""
+    """Train on DATA: a prepared set, or raw images as `prepare` takes them."""
     from rich.console import Console
 
-    from trainer import loop
+    from trainer import runs
+    from trainer.commands.running import processes, run_to_end
     from trainer.commands.set_table import print_set
     from trainer.data.dataset import data_record
-    from trainer.data.opening import data_of_run, open_or_prepare
+    from trainer.data.opening import open_or_prepare
+    from trainer.data.sets import PreparedSet
 
-    run_exists = (run / "config.json").exists()
-    if resume and (given := [name for name, value in flags.items() if value is not None]):
-        raise ConfigError(f"--resume keeps the run's settings; leave out {', '.join(given)}")
-    config = loop.load_config(run) if resume else resolve(preset, file, flags)
-    if run_exists and not resume:
-        raise ConfigError(f"{run} already holds a run; add --resume to continue it, or choose another folder")
-    if resume:
-        dataset = data_of_run(run).split()
-        trainer = loop.resume(dataset, run)
-    else:
+    config = resolve(preset, file, flags)
+
+    def read(folder: Path) -> PreparedSet:
         with reading_progress(data) as progress:
             prepared = open_or_prepare(
-                data, run, size_px=config.image_size_px, channels=config.channels, options=data_options,
+                data, folder, size_px=config.image_size_px, channels=config.channels, options=data_options,
                 progress=progress,
             )  # fmt: skip
         print_set(prepared, Console(stderr=True))
-        dataset = prepared.split()
-        trainer = loop.start(config, dataset, run, data_record(dataset))
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: trainer.stop())
-    _train_with_progress(trainer)
-    if trainer.stopping:
-        click.echo(f"stopped at step {trainer.step}; continue with --resume", err=True)
-        sys.exit(130)
-    click.echo(
-        f"trained to step {trainer.step}; samples in {run / 'samples'}, checkpoint in {run / 'checkpoint.pt'}"
-    )
+        return prepared
+
+    if dry_run:
+        click.echo(_toml(config), nl=False)
+        with tempfile.TemporaryDirectory() as folder:
+            read(Path(folder))
+        return
+    runs.require_new(run)
+    with processes(config.device) as group:
+        group.on_first(read, run)
+        dataset = open_or_prepare(
+            data, run, size_px=config.image_size_px, channels=config.channels, options=data_options
+        ).split()
+        record = data_record(dataset)
+        run_to_end(runs.start(config, dataset, run, record, group=group, init_from=init_from))
 
 
-def _train_with_progress(trainer: Any) -> None:
-    """Trains under a progress bar, or with a line now and then where stderr is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (BarColumn(), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=trainer.total_steps, completed=trainer.step)
-
-        def report(p: Any) -> None:
-            numbers = (
-                f"epoch {p.epoch:.1f}  D {p.d_loss:.3f}  G {p.g_loss:.3f}  {p.images_per_s:.0f} images/s"
-            )
-            bar.update(task, completed=p.step, description=numbers)
-            if not console.is_terminal and p.step % 500 == 0:
-                click.echo(f"step {p.step}/{p.total_steps}  {numbers}", err=True)
-
-        trainer.train(report)
+def _toml(config: Config) -> str:
+    """Returns the settings as a file that --config takes."""
+    settings = dataclasses.asdict(config).items()
+    return "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in settings)

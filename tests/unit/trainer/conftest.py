@@ -9,6 +9,7 @@ from tests.helpers.images import jpeg_file
 TINY = {
     "image_size_px": 32, "z_dim": 8, "generator_features": 4, "discriminator_features": 4, "batch_size": 4,
     "epochs": 4.0, "checkpoint_every_steps": 5, "threads": 1, "device": "cpu",
+    "tensorboard": False,
 }  # fmt: skip
 
 

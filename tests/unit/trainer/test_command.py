@@ -7,7 +7,10 @@ import sys
 import time
 from pathlib import Path
 
-from trainer.checkpoint import load
+import pytest
+
+from trainer.checkpoint import load, load_config
+from trainer.cli import main
 
 TRAINER = [sys.executable, "-m", "trainer"]
 FLAGS = [
@@ -22,13 +25,16 @@ def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_train_resume_export(photos: Path, tmp_path: Path) -> None:
-    """A run is trained, resumed and exported; what was left out is said with its number."""
+    """A run is trained, resumed to a later end and exported; what was left out is said with its number."""
     done = run("train", photos, "--out", tmp_path / "run", *FLAGS)
     assert done.returncode == 0, done.stderr
     assert "photos: 20 of 25 files are images of 32 px, colour" in done.stderr
     assert re.search(r"not an image +. +2 . van/90.jpg", done.stderr)
-    resumed = run("train", photos, "--out", tmp_path / "run", "--resume")
+    assert "trained to step 5 in 0:00:0" in done.stdout
+    resumed = run("resume", tmp_path / "run", "--epochs", "2")
     assert resumed.returncode == 0, resumed.stderr
+    assert "trained to step 10" in resumed.stdout
+    assert load_config(tmp_path / "run").epochs == 2
     exported = run("export", tmp_path / "run", "--out", tmp_path / "models", "--name", "tiny")
     assert exported.returncode == 0, exported.stderr
     assert (tmp_path / "models/tiny/1/card.json").is_file()
@@ -46,11 +52,11 @@ def test_ctrl_c_loses_nothing(photos: Path, tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
-    stopped_at = int(re.findall(r"stopped at step (\d+); continue with --resume", stderr)[0])
-    assert load(tmp_path / "run/checkpoint.pt")["step"] == stopped_at >= 50
+    stopped_at = int(re.findall(r"stopped at step (\d+); continue with: ganpress-trainer resume", stderr)[0])
+    assert load(tmp_path / "run/checkpoint.pt")["step"] == stopped_at >= 10
 
 
-def test_mistakes_are_one_line(photos: Path, tmp_path: Path) -> None:
+def test_mistakes_are_one_line(photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A user's mistake ends with one line on stderr and exit code 1."""
     (tmp_path / "used").mkdir()
     (tmp_path / "used/config.json").write_text("{}")
@@ -60,11 +66,14 @@ def test_mistakes_are_one_line(photos: Path, tmp_path: Path) -> None:
         (("train", photos, "--out", tmp_path / "r", "--preset", "x"), "preset 'x' does not exist"),
         (("train", tmp_path / "empty", "--out", tmp_path / "r"), "no usable image was found"),
         (("train", photos, "--out", tmp_path / "used"), "already holds a run"),
-        (("train", photos, "--out", tmp_path / "r", "--resume"), "holds no run"),
+        (
+            ("train", photos, "--out", tmp_path / "r", "--init-from", tmp_path / "empty"),
+            "has no checkpoint yet",
+        ),
+        (("resume", tmp_path / "empty"), "holds no run"),
         (("export", tmp_path / "empty", "--out", tmp_path / "m", "--name", "x"), "holds no run"),
     ]
     for args, message in cases:
-        done = run(*args)
-        assert done.returncode == 1, done
-        assert message in done.stderr.splitlines()[-1]
-        assert "Traceback" not in done.stderr
+        with pytest.raises(SystemExit, match="1"):
+            main(list(map(str, args)))
+        assert message in capsys.readouterr().err.splitlines()[-1]

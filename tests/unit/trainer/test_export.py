@@ -13,7 +13,7 @@ from google.protobuf import json_format
 
 from tests.unit.trainer.conftest import TINY
 from trainer import export as export_module
-from trainer import loop
+from trainer import runs
 from trainer.config import resolve
 from trainer.data.dataset import data_record
 from trainer.data.prepare import prepare
@@ -26,7 +26,7 @@ def trained_run(photos: Path, run: Path, preset: str) -> Path:
     """Trains five steps and returns the run's folder."""
     data = prepare(photos, run.parent / "set", size_px=32).split()
     config = resolve(preset, None, TINY | {"epochs": 1.0})
-    loop.start(config, data, run, data_record(data)).train()
+    runs.start(config, data, run, data_record(data)).train()
     return run
 
 

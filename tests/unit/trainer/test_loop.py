@@ -7,13 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from trainer import loop
+from trainer import runs
 from trainer.checkpoint import RunError
 from trainer.config import resolve
 from trainer.data.dataset import Dataset, data_record
 from trainer.data.options import DataOptions
 from trainer.data.prepare import prepare
-from trainer.loop import DivergedError, Trainer
+from trainer.loop import DivergedError, Progress, Trainer, Watcher
 from trainer.update import StepResult
 
 
@@ -25,7 +25,7 @@ def dataset(photos: Path, tmp_path: Path) -> Dataset:
 
 def start(dataset: Dataset, run: Path, preset: str, settings: dict[str, object]) -> Trainer:
     """Returns the trainer of a new run."""
-    return loop.start(resolve(preset, None, settings), dataset, run, data_record(dataset))
+    return runs.start(resolve(preset, None, settings), dataset, run, data_record(dataset))
 
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
@@ -53,13 +53,13 @@ def test_resumed_run_equals_uninterrupted_run(
     class StopError(Exception):
         pass
 
-    def stop_at_12(progress: loop.Progress) -> None:
+    def stop_at_12(progress: Progress) -> None:
         if progress.step == 10:
             raise StopError
 
     with pytest.raises(StopError):
-        cut.train(stop_at_12)
-    resumed = loop.resume(dataset, tmp_path / "cut")
+        cut.train(Watcher(report=stop_at_12))
+    resumed = runs.resume(dataset, tmp_path / "cut")
     assert resumed.step == 5
     resumed.train()
     assert same(weights(whole), weights(resumed))
@@ -88,7 +88,8 @@ def test_run_folder(dataset: Dataset, tiny: dict, tmp_path: Path) -> None:
     grid = Image.open(tmp_path / "run/samples/epoch-0004.0.png")
     assert grid.size == (9 * 34 + 2, 2 * 34 + 2)
     assert sorted(p.name for p in (tmp_path / "run").iterdir()) == [
-        "checkpoint.pt", "config.json", "data.json", "environment.json", "metrics.jsonl", "samples",
+        "checkpoint.pt", "config.json", "data.json", "environment.json", "metrics.jsonl",
+        "metrics.parquet", "samples",
     ]  # fmt: skip
 
 
@@ -124,7 +125,7 @@ def test_divergence_is_reported_and_the_last_good_checkpoint_kept(
     trainer.train_step = poisoned_step  # type: ignore[method-assign]
     with pytest.raises(DivergedError, match=r"diverged at step 15 .* is from before"):
         trainer.train()
-    resumed = loop.resume(dataset, tmp_path / "run")
+    resumed = runs.resume(dataset, tmp_path / "run")
     assert resumed.step == 10
     assert all(torch.isfinite(v).all() for v in weights(resumed).values())
 
@@ -132,7 +133,7 @@ def test_divergence_is_reported_and_the_last_good_checkpoint_kept(
 def test_run_folder_errors(dataset: Dataset, tiny: dict, tmp_path: Path, photos: Path) -> None:
     """A used folder, a folder without a run, a damaged checkpoint and other data are each refused."""
     with pytest.raises(RunError, match="holds no run"):
-        loop.resume(dataset, tmp_path / "nowhere")
+        runs.resume(dataset, tmp_path / "nowhere")
     run = tmp_path / "run"
     start(dataset, run, "cgan", tiny | {"epochs": 1.0}).train()
     with pytest.raises(RunError, match="already holds a run"):
@@ -140,7 +141,7 @@ def test_run_folder_errors(dataset: Dataset, tiny: dict, tmp_path: Path, photos:
     vans = DataOptions(include=("van/*",))
     other = prepare(photos, tmp_path / "vans", size_px=32, options=vans).split()
     with pytest.raises(RunError, match=r"other images or labels|does not fit"):
-        loop.resume(other, run)
+        runs.resume(other, run)
     (run / "checkpoint.pt").write_bytes(b"junk")
-    with pytest.raises(RunError, match="is damaged"):
-        loop.resume(dataset, run)
+    with pytest.raises(RunError, match="is damaged or cut short"):
+        runs.resume(dataset, run)

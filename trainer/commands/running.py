@@ -1,0 +1,54 @@
+"""What `train` and `resume` have in common: the processes of a run, its signals and how it ends."""
+
+from __future__ import annotations
+
+import datetime as dt
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from trainer.cli import EXIT_ERROR, EXIT_INTERRUPTED
+from trainer.commands.display import watching
+from trainer.distributed import Group, joined, pick_device
+from trainer.errors import TrainerError
+from trainer.loop import Trainer, Watcher
+
+
+@contextmanager
+def processes(device: str) -> Iterator[Group]:
+    """Gives the processes that train together; of a mistake that all of them find, only the first speaks."""
+    with joined(pick_device(device)) as group:
+        try:
+            yield group
+        except (TrainerError, OSError):
+            if group.is_first:
+                raise
+            sys.exit(EXIT_ERROR)
+
+
+def run_to_end(trainer: Trainer) -> None:
+    """Trains until the end or a signal, and says how it went; after a signal the process ends here."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: trainer.stop())
+    run, first = trainer.run, trainer.group.is_first
+    if first:
+        with watching(trainer.share) as watcher:
+            trainer.train(watcher)
+    else:
+        trainer.train(Watcher())
+    if trainer.stopped:
+        if first:
+            click.echo(
+                f"stopped at step {trainer.step}; continue with: ganpress-trainer resume {run}", err=True
+            )
+        sys.exit(EXIT_INTERRUPTED)
+    if first:
+        took = dt.timedelta(seconds=round(trainer.duration_s))
+        data, other = trainer.time_shares
+        click.echo(
+            f"trained to step {trainer.step} in {took} ({data:.1%} for data, {other:.1%} beside the steps); "
+            f"samples in {run / 'samples'}, checkpoint in {run / 'checkpoint.pt'}"
+        )
