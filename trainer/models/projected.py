@@ -3,8 +3,9 @@
 Projected GANs: Sauer et al. 2021, arXiv 2111.01007. The network is frozen; its features of four depths
 are mixed by random, frozen convolutions, so that no critic can rest on a few of them, and judged by
 small critics with spectral norm (Miyato et al. 2018, arXiv 1802.05957) and projection of the label.
-Unlike the paper's, the critics see the image at its own size, which is ten times as fast, and stand
-beside a discriminator of pixels, without which a small generator collapses and leaves surfaces grey.
+Unlike the paper's, the critics see the image at its own size, which is ten times as fast; they see how
+much a group of images differs (Karras et al. 2018, arXiv 1710.10196); and they stand beside a
+discriminator of pixels. Without the latter two a small generator draws one good picture for ever.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ MIXED = (32, 64, 64, 128)
 """Channels after the random mixing."""
 WIDTH = 64
 """Channels on which a critic decides."""
+GROUP = 4
+"""Images whose spread is shown to the critics together."""
 
 
 class ProjectedFeatures(nn.Module):
@@ -68,6 +71,7 @@ class FeatureCritic(nn.Module):
     def __init__(self, channels: int, halvings: int, n_labels: int) -> None:
         super().__init__()
         layers: list[nn.Module] = []
+        channels += 1
         for _ in range(halvings):
             layers += [spectral_norm(nn.Conv2d(channels, 128, 4, 2, 1)), nn.LeakyReLU(0.2, True)]
             channels = 128
@@ -79,9 +83,21 @@ class FeatureCritic(nn.Module):
 
     def forward(self, features: Tensor, label: Tensor) -> Tensor:
         """Returns logits [N, h, w] of features [N, C, s, s] for labels [N]."""
-        h = self.body(features)
+        h = self.body(torch.cat([features, spread(features)], 1))
         projection = (self.project(h) * self.embed(label)[:, :, None, None]).sum(1) / WIDTH**0.5
         return self.head(h).squeeze(1) + projection
+
+
+def spread(features: Tensor) -> Tensor:
+    """Returns the mean standard deviation within each group of images: [N, 1, s, s] for [N, C, s, s].
+
+    A group is `GROUP` rows that follow each other, or as many as divide N.
+    """
+    n = len(features)
+    rows = next(size for size in (GROUP, 2, 1) if n % size == 0)
+    variance = features.unflatten(0, (-1, rows)).var(1, correction=0)
+    deviation = (variance + 1e-4).sqrt().mean((1, 2, 3)).repeat_interleave(rows)
+    return deviation[:, None, None, None].expand(-1, 1, *features.shape[2:])
 
 
 class FeatureCritics(nn.Module):
