@@ -60,10 +60,16 @@ def load(trainer: Trainer, source: Path) -> dict[str, Any]:
         raise RunError(
             f"the generator of {path} does not fit this run's: {_differences(config, trainer.config)}"
         )
-    average = {name.removeprefix("module."): value for name, value in state["average"].items()}
+    average = {
+        name.removeprefix("module."): value
+        for name, value in state["average"].items()
+        if name.startswith("module.")
+    }
     module = trainer.averaged_generator()
     merged = _merge(module.state_dict(), average, ours["generator"] & theirs["generator"], rows)
     module.load_state_dict(merged or {})
+    # An average of nothing yet would be replaced by the generator at the first step.
+    trainer.average.n_averaged.copy_(state["average"]["n_averaged"])
     run = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     return {
         "run": str(run.resolve()),
