@@ -35,6 +35,8 @@ _OPTIONS = (
     click.option("--drop-label", multiple=True, help="Leave out images of this label; repeatable."),
     click.option("--crop/--no-crop", default=True, show_default=True,
                  help="Cut Stanford Cars photos to their boxes."),
+    click.option("--keep-near-doubles", is_flag=True,
+                 help="Keep photos that are there a second time with small changes."),
     click.option("--test-share", type=float, default=0.0, show_default=True,
                  help="Share of the images set aside for testing, where the data has no splits."),
     click.option("--data-name", "name", default="", help="Name of the data. [default: DATA's file name]"),

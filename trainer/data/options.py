@@ -44,6 +44,8 @@ class DataOptions:
     """Labels whose images are left out."""
     crop: bool = True
     """Cut Stanford Cars photos to their boxes."""
+    keep_near_doubles: bool = False
+    """Keep photos that are in the data a second time with small changes."""
     test_share: float = 0.0
     """Share of the images set aside as the test split, where the data has none."""
     name: str = ""

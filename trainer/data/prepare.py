@@ -112,7 +112,7 @@ def prepare(
         images = np.memmap(scratch, np.uint8, "r", shape=(len(kept), channels, size_px, size_px))
         kept.sort(key=lambda image: image.order)
         files = len(kept) + len(left_out)
-        kept = _without_doubles(kept, images, left_out)
+        kept = _without_doubles(kept, images, left_out, near=not options.keep_near_doubles)
         kept, labels = _without_foreign_labels(kept, left_out, options)
         splits = _write_splits(partial, kept, images, labels)
         scratch.unlink()
@@ -193,9 +193,13 @@ def _drawn_split(content_sha256: bytes, test_share: float) -> str:
     return TEST if int.from_bytes(content_sha256[:8]) < test_share * 2**64 else TRAIN
 
 
-def _without_doubles(kept: list[_Kept], images: np.ndarray, left_out: list[LeftOut]) -> list[_Kept]:
+def _without_doubles(
+    kept: list[_Kept], images: np.ndarray, left_out: list[LeftOut], *, near: bool
+) -> list[_Kept]:
     """Returns `kept`, which is sorted, without images that an earlier one of it doubles."""
-    doubles = find_doubles([image.fingerprint for image in kept], lambda i: images[kept[i].position])
+    doubles = find_doubles(
+        [image.fingerprint for image in kept], lambda i: images[kept[i].position], near=near
+    )
     for i, double in sorted(doubles.items()):
         first, own = kept[double.kept], kept[i]
         label = "" if first.label == own.label else f", which is labelled {first.label!r}, not {own.label!r}"
