@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -120,6 +122,37 @@ def write_model(
     directory = root / name / str(version)
     directory.mkdir(parents=True)
     (directory / "model.onnx").write_bytes(data)
+    write_card(directory, card)
+    return directory
+
+
+def replace_model(root: Path, name: str = "cars", version: int = 1, **options: Any) -> Path:
+    """Writes a model over one that exists, the graph first, as a copy does."""
+    directory = root / name / str(version)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        fresh = write_model(Path(elsewhere), name, version, **options)
+        for file in ("model.onnx", "card.json"):
+            (directory / file).write_bytes((fresh / file).read_bytes())
+    return directory
+
+
+def damaged_model(
+    root: Path,
+    damage: Callable[[onnx.ModelProto], object] | None = None,
+    *,
+    data: bytes | None = None,
+    **options: Any,
+) -> Path:
+    """Writes a model whose graph is changed by `damage`, or is `data`; its card knows the digest of that."""
+    directory = write_model(root, **options)
+    if damage:
+        model = onnx.load(directory / "model.onnx")
+        damage(model)
+        data = model.SerializeToString()
+    assert data is not None
+    (directory / "model.onnx").write_bytes(data)
+    card = read_card(directory)
+    card.onnx_sha256, card.onnx_bytes = hashlib.sha256(data).hexdigest(), len(data)
     write_card(directory, card)
     return directory
 
