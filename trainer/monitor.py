@@ -31,6 +31,8 @@ HIGH_LEAD = 0.98
 """A lead above which 99 of 100 pairs are told apart."""
 
 SIDE_PX = 16
+MAX_NAMES = 5
+"""Labels that a message names."""
 MAX_SAMPLES, MIN_SAMPLES, ALL_SAMPLES = 64, 8, 512
 """Samples of a label at most and at least, and of all labels together as long as the least allows it."""
 
@@ -102,7 +104,9 @@ class CollapseMonitor:
 
     def describe(self, fallen: list[str], diversity: Mapping[str, float], lead: float) -> str:
         """Returns what a person should know of labels that `check` returned, and can do."""
-        names = ", ".join(repr(name) for name in fallen)
+        names = ", ".join(repr(name) for name in fallen[:MAX_NAMES])
+        if len(fallen) > MAX_NAMES:
+            names += f" and {len(fallen) - MAX_NAMES} more"
         of = f" of label{'s' if len(fallen) > 1 else ''} {names}" if fallen != [""] else ""
         worst = min(diversity[name] for name in fallen)
         since = min(self._low_since[name] for name in fallen)
