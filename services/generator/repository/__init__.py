@@ -5,13 +5,15 @@ by leases and replaces them while they are in use. It knows neither gRPC nor ONN
 """
 
 from services.generator.repository.folder import Entry, Folder, open_folder
+from services.generator.repository.lease import Lease
 from services.generator.repository.policy import VersionPolicies, VersionPolicyError
-from services.generator.repository.registry import Lease, Registry, RegistryOptions
-from services.generator.repository.status import ModelEvent, VersionState, VersionStatus
+from services.generator.repository.registry import Registry, RegistryOptions
+from services.generator.repository.status import Index, ModelEvent, VersionState, VersionStatus
 
 __all__ = [
     "Entry",
     "Folder",
+    "Index",
     "Lease",
     "ModelEvent",
     "Registry",

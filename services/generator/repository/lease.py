@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -21,13 +22,14 @@ R = TypeVar("R", bound=Runner)
 
 
 class Loaded(Generic[R]):
-    """A version in memory. It stays until it is retired and its last lease has ended."""
+    """A version in memory."""
 
     def __init__(self, model: Model, runner: R, fingerprint: str) -> None:
         """Takes the model, what serves it, and the fingerprint of the files that it was loaded from."""
         self.model = model
         self.runner = runner
         self.fingerprint = fingerprint
+        self.loaded_at = datetime.now(UTC)
         self.leases = 0
         self._free = asyncio.Event()
         self._free.set()

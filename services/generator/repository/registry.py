@@ -1,19 +1,16 @@
-"""The versions in memory, kept in step with a repository while they are used."""
+"""What is served, kept in step with a repository."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from services.generator.catalogue import Catalogue
 from services.generator.errors import (
     CorruptModelError,
-    GeneratorError,
-    IncompleteModelError,
     ModelControlError,
     NoModelsError,
     RepositoryError,
@@ -22,15 +19,15 @@ from services.generator.errors import (
 from services.generator.models import Model
 from services.generator.repository.attempts import Attempts
 from services.generator.repository.folder import Entry, Folder
-from services.generator.repository.lease import Lease, Loaded, R
+from services.generator.repository.lease import Lease, R
+from services.generator.repository.memory import Memory
 from services.generator.repository.policy import ALL_VERSIONS, VersionPolicies
-from services.generator.repository.status import ModelEvent, VersionStatus
+from services.generator.repository.status import Index, Key, ModelEvent, VersionStatus
+from services.generator.repository.wishes import Wishes
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Key = tuple[str, int]
-"""Name and version."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +45,15 @@ class RegistryOptions:
 
 
 class Registry(Generic[R]):
-    """Loads versions, hands them out by leases, replaces and unloads them while they are in use.
+    """Serves the versions that policies choose from a repository; start it first, stop it in the end.
 
     - A version is served once it is loaded and warmed up, never before; only then does an older one, or the
-      earlier content of the same one, retire. What is retired is freed when its last lease has ended.
+      earlier content of the same one, lose its place.
     - Files that are incomplete or corrupt change nothing of what is served, and are looked at again.
-    - A model never loses its last version because its newer ones are not sound.
+    - A model does not lose its last version because its newer ones are not sound.
 
     All methods belong to one event loop.
     """
-
-    catalogue: Catalogue
-    """What is served."""
 
     def __init__(
         self,
@@ -75,50 +69,15 @@ class Registry(Generic[R]):
             options: How the repository is followed.
         """
         self._folder = folder
-        self._open_runner = open_runner
         self._options = options
-        self.catalogue = Catalogue((), options.default_model)
-        self._entries: dict[Key, Entry] = {}
-        self._loaded: dict[Key, Loaded[R]] = {}
-        self._loading: Key | None = None
         self._attempts = Attempts(options.watch_s)
-        self._asked_for: set[Key] = set()  # by a client, whatever the policy says
-        self._given_up: set[Key] = set()  # by a client; version 0 stands for all of them
-        self._retiring: dict[asyncio.Task[None], tuple[Key, Loaded[R]]] = {}
+        self._memory = Memory(folder, open_runner, self._attempts, options.default_model)
+        self._wishes = Wishes()
+        self._entries: dict[Key, Entry] = {}
+        self._problem = ""
+        self._told_default = options.default_model
         self._changing = asyncio.Lock()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._listeners: list[Callable[[ModelEvent], None]] = []
-        self._unreadable = ""
-        self._told_default = options.default_model
-
-    # What is served
-
-    def lease(self, name: str = "", version: int = 0, label: str = "") -> Lease[R]:
-        """Returns the use of the version that a request means, to be taken with `with`.
-
-        Raises:
-            UnknownModelError: There is no such model or version.
-            RequestError: The label does not exist, or several models have it.
-        """
-        model = self.catalogue.choose(name, version, label)
-        return Lease(self._loaded[model.name, model.version])
-
-    def find(self, name: str, version: int = 0) -> Lease[R]:
-        """Returns the use of a version, the newest for 0; as `lease`, but without a default."""
-        model = self.catalogue.find(name, version)
-        return Lease(self._loaded[model.name, model.version])
-
-    @property
-    def runners(self) -> list[R]:
-        """What serves the versions, those included that only their last callers use."""
-        retiring = [loaded for _, loaded in self._retiring.values()]
-        return [loaded.runner for loaded in (*self._loaded.values(), *retiring)]
-
-    def subscribe(self, listener: Callable[[ModelEvent], None]) -> None:
-        """Calls `listener` whenever a version becomes ready, is gone or cannot be loaded."""
-        self._listeners.append(listener)
-
-    # Start and end
 
     async def start(self) -> None:
         """Loads what the policies choose, and begins to watch the repository.
@@ -127,14 +86,12 @@ class Registry(Generic[R]):
             RepositoryError: It cannot be read.
             NoModelsError: Nothing could be loaded.
         """
-        async with self._changing:
-            await self._scan()
-            await self._settle(force=False)
-        if not self._loaded:
-            reasons = "; ".join(status.reason for status in self._statuses() if status.reason)
+        await self.sync()
+        if not self._memory.served:
+            reasons = "; ".join(status.reason for status in self._statuses())
             raise NoModelsError(
-                f"there is no sound model in {self._folder.url}"
-                + (f": {reasons}" if reasons else ", no NAME/VERSION with model.onnx and card.json")
+                f"there is no sound model in {self._folder.url}: "
+                + (reasons or "it has no NAME/VERSION with model.onnx and card.json")
             )
         if self._options.watch_s:
             self._own(self._watch())
@@ -144,23 +101,46 @@ class Registry(Generic[R]):
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for key, loaded in self._loaded.items():
-            self._drain(key, loaded)
-        self._loaded.clear()
-        self._update_catalogue()
-        for _, loaded in self._retiring.values():
-            loaded.end_leases()
-        await asyncio.gather(*self._retiring)
+        await self._memory.clear()
 
-    # What clients may ask for
+    @property
+    def catalogue(self) -> Catalogue:
+        """What is served now."""
+        return self._memory.catalogue
 
-    async def index(self) -> list[VersionStatus]:
-        """Looks at the repository and returns all versions that are in it or in memory, newest first."""
+    @property
+    def runners(self) -> list[R]:
+        """What serves the versions in memory, those included that only calls under way use."""
+        return self._memory.runners
+
+    def lease(self, name: str = "", version: int = 0, label: str = "") -> Lease[R]:
+        """Returns the use of the version that a request means, to be taken at once with `with`.
+
+        Raises:
+            UnknownModelError: There is no such model or version.
+            RequestError: The label does not exist, or several models have it.
+        """
+        return self._memory.lease(self.catalogue.choose(name, version, label))
+
+    def find(self, name: str, version: int = 0) -> Lease[R]:
+        """Returns the use of a version of a model, the newest for 0, to be taken at once with `with`.
+
+        Raises:
+            UnknownModelError: There is no such model or version.
+        """
+        return self._memory.lease(self.catalogue.find(name, version))
+
+    def subscribe(self, listener: Callable[[ModelEvent], None]) -> None:
+        """Calls `listener`, in the event loop, when a version becomes ready, is gone or cannot be loaded."""
+        self._memory.subscribe(listener)
+
+    async def index(self) -> Index:
+        """Looks at the repository and returns what is in it and in memory."""
         try:
             await self._scan()
         except RepositoryError as error:
-            logger.warning("%s", error)
-        return self._statuses()
+            return Index(self._folder.url, self._statuses(), str(error))
+        return Index(self._folder.url, self._statuses())
 
     async def load(self, name: str, version: int = 0) -> list[VersionStatus]:
         """Loads what the policy chooses of a model, or a version whatever the policy says.
@@ -175,20 +155,19 @@ class Registry(Generic[R]):
             RepositoryError: The repository cannot be read.
         """
         self._check_control()
-        return await self._shielded(self._load(name, version))
+        return await asyncio.shield(self._own(self._load(name, version)))
 
     async def unload(self, name: str, version: int = 0) -> list[VersionStatus]:
-        """Serves a model, or one version, no longer, until it is loaded by request; running calls end well.
+        """Serves a model, or one version, no longer, until it is loaded by `load`; running calls end well.
 
-        An older version that the policy chooses instead is loaded before. Returns the model's versions,
-        those included that have not ended yet.
+        An older version that the policy chooses instead is loaded before. Returns the model's versions.
 
         Raises:
             ModelControlError: It is not allowed.
             UnknownModelError: There is no such model or version.
         """
         self._check_control()
-        return await self._shielded(self._unload(name, version))
+        return await asyncio.shield(self._own(self._unload(name, version)))
 
     async def sync(self) -> None:
         """Brings what is served in step with the repository.
@@ -198,38 +177,32 @@ class Registry(Generic[R]):
         """
         async with self._changing:
             await self._scan()
-            await self._settle(force=False)
+            names = {name for name, _ in (*self._entries, *self._memory.served)}
+            await self._settle(names)
 
     async def _load(self, name: str, version: int) -> list[VersionStatus]:
         async with self._changing:
             await self._scan()
-            self._check_known(name, version, self._entries)
-            self._given_up -= {(name, 0), (name, version)}
-            if version:
-                self._asked_for.add((name, version))
-            else:
-                self._given_up -= {key for key in self._given_up if key[0] == name}
-            await self._settle(name, force=True)
-        statuses = [status for status in self._statuses() if status.name == name]
+            _check_known(name, version, self._entries)
+            self._wishes.load(name, version)
+            await self._settle([name], force=True)
+        statuses = self._statuses(name)
         tried = [
             s for s in statuses if s.version == version or (not version and s.state in {"ready", "failed"})
         ]
         if not tried:
             raise UnknownModelError(f"the version policy leaves out all versions of model {name!r}: name one")
         if tried[0].reason:
-            served = ", ".join(str(s.version) for s in statuses if s.state == "ready")
+            served = ", ".join(str(status.version) for status in statuses if status.state == "ready")
             raise CorruptModelError(f"{tried[0].reason}; served of model {name!r}: {served or 'nothing'}")
         return statuses
 
     async def _unload(self, name: str, version: int) -> list[VersionStatus]:
         async with self._changing:
-            self._check_known(name, version, {**self._entries, **self._loaded})
-            self._given_up.add((name, version))
-            self._asked_for -= {key for key in self._asked_for if key[0] == name and version in {0, key[1]}}
-            await self._settle(name, force=False)
-        return [status for status in self._statuses() if status.name == name]
-
-    # How it is done
+            _check_known(name, version, {*self._entries, *self._memory.served})
+            self._wishes.unload(name, version)
+            await self._settle([name])
+        return self._statuses(name)
 
     async def _watch(self) -> None:
         while True:
@@ -237,27 +210,27 @@ class Registry(Generic[R]):
             try:
                 await self.sync()
             except RepositoryError as error:
-                if str(error) != self._unreadable:
-                    self._unreadable = str(error)
+                if str(error) != self._problem:
                     logger.warning("everything stays as it is: %s", error)
+                self._problem = str(error)
             except Exception:
-                logger.exception("the repository could not be watched")
+                logger.exception("the model repository could not be watched")
             else:
-                self._unreadable = ""
+                self._problem = ""
 
     async def _scan(self) -> None:
         entries = await asyncio.to_thread(self._folder.scan)
-        if not entries and self._loaded:  # as if a volume were not mounted
+        if not entries and self._memory.served:  # as if a volume were not mounted
             raise RepositoryError(f"the model repository {self._folder.url} is empty: what is loaded stays")
         self._entries = {(entry.name, entry.version): entry for entry in entries}
         self._attempts.keep_only(self._entries)
 
-    async def _settle(self, name: str = "", *, force: bool) -> None:
-        """Loads and retires until what is served is what should be, of one model or all."""
-        names = {name} if name else {key[0] for key in (*self._entries, *self._loaded)}
-        for each in sorted(names):
-            await self._settle_model(each, force=force)
-        await asyncio.to_thread(self._folder.release, [loaded.model for loaded in self._loaded.values()])
+    async def _settle(self, names: Collection[str], *, force: bool = False) -> None:
+        """Loads and retires until what is served of some models is what should be."""
+        for name in sorted(names):
+            await self._settle_model(name, force=force)
+        in_use = [loaded.model for loaded in self._memory.served.values()]
+        await asyncio.to_thread(self._folder.release, in_use)
         default = self.catalogue.default_model
         if default not in {self._options.default_model, self._told_default}:
             logger.warning("there is no model %r: %r is the default", self._options.default_model, default)
@@ -265,111 +238,48 @@ class Registry(Generic[R]):
 
     async def _settle_model(self, name: str, *, force: bool) -> None:
         policy = self._options.policies.of(name)
-        entries = {version: entry for (of, version), entry in self._entries.items() if of == name}
-        allowed = {v: e for v, e in entries.items() if not self._given_up & {(name, 0), (name, v)}}
+        allowed = {
+            version: entry
+            for (of, version), entry in self._entries.items()
+            if of == name and not self._wishes.refuses((of, version))
+        }
         kept: set[int] = set()
         for version in policy.candidates(allowed):
             if policy.limit is not None and len(kept) == policy.limit:
                 break
-            if await self._ensure(allowed[version], force=force):
+            if await self._memory.ensure(allowed[version], force=force):
                 kept.add(version)
         for version in sorted(allowed.keys() - kept):
-            if (name, version) in self._asked_for and await self._ensure(allowed[version], force=force):
+            wanted = self._wishes.wants((name, version))
+            if wanted and await self._memory.ensure(allowed[version], force=force):
                 kept.add(version)
-        loaded = {version for of, version in self._loaded if of == name}
-        given_up = {v for v in loaded if self._given_up & {(name, 0), (name, v)}}
-        if not kept and allowed:  # there are newer ones, but none is sound: the last one stays
-            kept = set(sorted(loaded - given_up)[-1:])
-        for version in sorted(loaded - kept):
-            self._retire((name, version), self._reason_not_loaded((name, version)))
+        served = self._memory.versions_of(name)
+        if allowed and not kept:  # none of them is sound: the last one that is stays
+            kept = {max((v for v in served if not self._wishes.refuses((name, v))), default=0)}
+        for version in sorted(served - kept):
+            self._memory.retire((name, version), self._why_not((name, version)))
 
-    async def _ensure(self, entry: Entry, *, force: bool) -> bool:
-        """Loads a version unless its files were loaded before; returns whether it is served, new or old."""
-        key = entry.name, entry.version
-        served = self._loaded.get(key)
-        if served and served.fingerprint == entry.fingerprint:
-            self._attempts.succeeded(entry)
-            return True
-        if force or self._attempts.is_due(entry):
-            self._loading = key
-            try:
-                await self._replace(entry, served)
-            except Exception as error:
-                if not isinstance(error, GeneratorError):
-                    logger.exception("model %s version %d could not be loaded", *key)
-                self._fail(entry, error)
-            finally:
-                self._loading = None
-        return key in self._loaded
-
-    async def _replace(self, entry: Entry, served: Loaded[R] | None) -> None:
-        key, began_s = (entry.name, entry.version), time.monotonic()
-        model = await asyncio.to_thread(self._folder.fetch, entry)
-        if served and served.model.card == model.card:  # other files with the same content
-            served.fingerprint = entry.fingerprint
-            self._attempts.succeeded(entry)
-            return
-        runner = await self._open_runner(model)
-        if not await asyncio.to_thread(self._folder.is_unchanged, entry):
-            await runner.close()
-            raise IncompleteModelError(f"{model.onnx_path} changed while it was loaded")
-        self._loaded[key] = Loaded(model, runner, entry.fingerprint)
-        self._attempts.succeeded(entry)
-        self._update_catalogue()
-        took_s = time.monotonic() - began_s
-        logger.info("model %s version %d is ready after %.2f s, digest %s", *key, took_s, model.digest[:12])
-        self._tell(ModelEvent("ready", *key, digest=model.digest))
-        if served:
-            self._drain(key, served)
-
-    def _fail(self, entry: Entry, error: Exception) -> None:
-        key = entry.name, entry.version
-        if self._attempts.failed(entry, error):
-            reason = self._attempts.reason(key)
-            level = logging.WARNING if isinstance(error, IncompleteModelError) else logging.ERROR
-            kept = "its earlier content stays" if key in self._loaded else "it is left out"
-            logger.log(level, "model %s version %d cannot be loaded, %s: %s", *key, kept, reason)
-            self._tell(ModelEvent("failed", *key, reason=reason))
-
-    def _retire(self, key: Key, reason: str) -> None:
-        loaded = self._loaded.pop(key)
-        self._update_catalogue()
-        logger.info("model %s version %d is served no longer: %s", *key, reason)
-        self._tell(ModelEvent("gone", *key, reason=reason))
-        self._drain(key, loaded)
-
-    def _drain(self, key: Key, loaded: Loaded[R]) -> None:
-        task = asyncio.create_task(loaded.close_when_free())
-        self._retiring[task] = key, loaded
-        task.add_done_callback(lambda task: self._retiring.pop(task, None))
-
-    def _update_catalogue(self) -> None:
-        models = (loaded.model for loaded in self._loaded.values())
-        self.catalogue = Catalogue(
-            sorted(models, key=lambda model: (model.name, -model.version)), self._options.default_model
-        )
-
-    def _statuses(self) -> list[VersionStatus]:
-        retiring = [key for key, _ in self._retiring.values()]
-        keys = {*self._entries, *self._loaded, *retiring}
+    def _statuses(self, name: str = "") -> list[VersionStatus]:
+        """Returns the state of a model's versions, or of all."""
+        keys = {key for key in (*self._entries, *self._memory.keys) if name in {"", key[0]}}
         return [self._status(key) for key in sorted(keys, key=lambda key: (key[0], -key[1]))]
 
     def _status(self, key: Key) -> VersionStatus:
-        loaded = self._loaded.get(key)
-        problem = self._attempts.reason(key)
-        calls = sum(other.leases for of, other in self._retiring.values() if of == key)
+        loaded, problem = self._memory.served.get(key), self._attempts.reason(key)
+        calls = sum(old.leases for old in self._memory.retired(key))
         if loaded:
-            return VersionStatus(*key, "ready", problem, loaded.model.digest, calls + loaded.leases)
-        if key == self._loading:
-            return VersionStatus(*key, "loading", calls=calls)
+            calls += loaded.leases
+            return VersionStatus(*key, "ready", problem, loaded.model.digest, calls, loaded.loaded_at)
+        if key == self._memory.loading:
+            return VersionStatus(*key, "loading", "", calls=calls)
         if calls:
-            return VersionStatus(*key, "unloading", self._reason_not_loaded(key), calls=calls)
+            return VersionStatus(*key, "unloading", self._why_not(key), calls=calls)
         if problem:
             return VersionStatus(*key, "failed", problem)
-        return VersionStatus(*key, "not_loaded", self._reason_not_loaded(key))
+        return VersionStatus(*key, "not_loaded", self._why_not(key))
 
-    def _reason_not_loaded(self, key: Key) -> str:
-        if self._given_up & {key, (key[0], 0)}:
+    def _why_not(self, key: Key) -> str:
+        if self._wishes.refuses(key):
             return "it was unloaded by request"
         return "the version policy leaves it out" if key in self._entries else "it is not in the repository"
 
@@ -379,28 +289,19 @@ class Registry(Generic[R]):
                 "clients may not load and unload models here: the server's setting model_control allows it"
             )
 
-    def _check_known(self, name: str, version: int, known: dict[Key, Any]) -> None:
-        names = {key[0] for key in known}
-        versions = {key[1] for key in known if key[0] == name}
-        if name not in names:
-            raise UnknownModelError(
-                f"the repository has no model {name!r}; it has {', '.join(sorted(names)) or 'none'}"
-            )
-        if version and version not in versions:
-            raise UnknownModelError(
-                f"the repository has no version {version} of model {name!r}; "
-                f"it has {', '.join(map(str, sorted(versions)))}"
-            )
-
-    def _tell(self, event: ModelEvent) -> None:
-        for listener in self._listeners:
-            listener(event)
-
     def _own(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Starts work that goes on until it ends or the registry stops, whoever waits for it."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _shielded(self, work: Coroutine[Any, Any, T]) -> T:
-        return await asyncio.shield(self._own(work))
+
+def _check_known(name: str, version: int, known: Collection[Key]) -> None:
+    names = sorted({of for of, _ in known})
+    versions = sorted(version for of, version in known if of == name)
+    if name not in names:
+        raise UnknownModelError(f"the repository has no model {name!r}; it has {', '.join(names) or 'none'}")
+    if version and version not in versions:
+        has = ", ".join(map(str, versions))
+        raise UnknownModelError(f"the repository has no version {version} of model {name!r}; it has {has}")

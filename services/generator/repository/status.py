@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
+
+Key = tuple[str, int]
+"""Model name and version."""
 
 VersionState = Literal["ready", "loading", "unloading", "not_loaded", "failed"]
 """ready: it is served. loading: it is being brought here, loaded and warmed up. unloading: only its last
@@ -26,6 +30,20 @@ class VersionStatus:
     """Of what is served; empty when it is not."""
     calls: int = 0
     """Calls that use it, or what was served in its place before."""
+    loaded_at: datetime | None = None
+    """When what is served was loaded, in UTC."""
+
+
+@dataclass(frozen=True)
+class Index:
+    """What is in a repository and in memory."""
+
+    url: str
+    """Path or URL of the repository, without credentials."""
+    versions: list[VersionStatus]
+    """Sorted by model, then by version, newest first."""
+    problem: str = ""
+    """Why the repository cannot be read; the versions are those last seen."""
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ async def test_policy(root, policies, expected):
     write_model(root, "dogs", labels=())
     async with registry_of(root, policies) as registry:
         assert served(registry) == expected
-        index = await registry.index()
+        index = (await registry.index()).versions
         assert [(status.name, status.version) for status in index if status.state == "ready"] == expected
         assert len(index) == 4
         assert {s.reason for s in index if s.state == "not_loaded"} <= {"the version policy leaves it out"}
@@ -170,15 +170,15 @@ async def test_lease_keeps_what_is_replaced(root):
         write_model(root, version=3, seed=3)
         await registry.sync()
         assert registry.lease("cars").model.version == 3
-        assert states(await registry.index()) == {3: "ready", 2: "unloading", 1: "not_loaded"}
+        assert states((await registry.index()).versions) == {3: "ready", 2: "unloading", 1: "not_loaded"}
         first.close()
         await asyncio.sleep(0.01)
         assert old.closed == 0
-        assert next(status.calls for status in await registry.index() if status.version == 2) == 1
+        assert next(status.calls for status in (await registry.index()).versions if status.version == 2) == 1
         second.close()
         await asyncio.sleep(0.01)
         assert old.closed == 1
-        assert states(await registry.index())[2] == "not_loaded"
+        assert states((await registry.index()).versions)[2] == "not_loaded"
     assert old.closed == 1
 
 
@@ -201,7 +201,7 @@ async def test_newest_is_not_sound(root, caplog):
         for _ in range(3):
             await registry.sync()
         assert served(registry) == [("cars", 2)]
-        index = {status.version: status for status in await registry.index()}
+        index = {status.version: status for status in (await registry.index()).versions}
         assert index[3].state == "failed"
         assert "model.onnx has" in index[3].reason
         assert caplog.text.count("version 3 cannot be loaded, it is left out") == 1
@@ -219,13 +219,13 @@ async def test_corrupt_content_keeps_the_old(root, caplog):
         onnx.write_bytes(bytes(len(sound)))
         await registry.sync()
         assert registry.catalogue.find("cars") is before
-        status = (await registry.index())[0]
+        status = ((await registry.index()).versions)[0]
         assert (status.state, status.digest) == ("ready", before.digest)
         assert "has the SHA-256" in status.reason
         assert "its earlier content stays" in caplog.text
         onnx.write_bytes(sound)
         await registry.sync()
-        assert not (await registry.index())[0].reason
+        assert not ((await registry.index()).versions)[0].reason
 
 
 async def test_copying(root, caplog):
@@ -299,7 +299,7 @@ async def test_unload_and_load(root):
             registry.lease("cars")
         with pytest.raises(UnknownModelError):
             registry.lease()
-        index = await registry.index()
+        index = (await registry.index()).versions
         assert {status.reason for status in index} == {"it was unloaded by request"}
         assert states(await registry.load("cars")) == {3: "ready", 2: "ready", 1: "ready"}
 
@@ -391,7 +391,7 @@ async def test_changed_while_it_was_loaded(root):
     registry = Registry(open_folder(root), open_and_change, RegistryOptions(VersionPolicies.parse("latest")))
     await registry.start()
     assert opened[0].closed == 1
-    assert "changed while it was loaded" in (await registry.index())[0].reason
+    assert "changed while it was loaded" in ((await registry.index()).versions)[0].reason
     await registry.sync()
     assert registry.catalogue.find("cars").digest == read_card(root / "cars" / "2").onnx_sha256
     await registry.stop()
@@ -409,7 +409,7 @@ async def test_a_fault_of_the_loader_is_contained(root, caplog):
     await registry.start()
     await asyncio.sleep(0.05)
     assert served(registry) == [("cars", 1)]
-    index = {status.version: status for status in await registry.index()}
+    index = {status.version: status for status in (await registry.index()).versions}
     assert index[2].reason == "MemoryError"
     write_model(root, "dogs", labels=())
     await ready(registry, "dogs", 1)
@@ -418,7 +418,7 @@ async def test_a_fault_of_the_loader_is_contained(root, caplog):
 
 async def test_nothing_sound(tmp_path):
     """Without a sound version the registry does not start, and says where it looked and what is wrong."""
-    with pytest.raises(NoModelsError, match=f"there is no sound model in {tmp_path}, no NAME/VERSION"):
+    with pytest.raises(NoModelsError, match=f"there is no sound model in {tmp_path}: it has no NAME/VERSION"):
         async with registry_of(tmp_path):
             pass
     (write_model(tmp_path) / "card.json").unlink()
