@@ -78,19 +78,22 @@ class Sampler:
             self._position = 0
         chosen = self._order[self._position : self._position + self._batch_size][self._own]
         self._position += self._batch_size
-        if self._images.device.type == "cuda":
-            chosen = chosen.to(self._device, non_blocking=True)
-        images, labels = self._images[chosen], self._labels[chosen]
-        if self._device.type == "cuda" and self._images.device.type == "cpu":
-            images, labels = images.pin_memory(), labels.pin_memory()
-        images = images.to(self._device, non_blocking=True)
-        labels = labels.to(self._device, non_blocking=True)
+        images, labels = self._gather(chosen)
         if self._flip:
             mirrored = (torch.rand(self._batch_size, generator=self._rng) < 0.5)[self._own]
-            mirrored = mirrored.to(self._device, non_blocking=True)[:, None, None, None]
-            images = torch.where(mirrored, images.flip(3), images)
-        images = images.to(torch.float32, memory_format=torch.channels_last)
+            images = _mirror(images, mirrored)
+        # In this order: reordering bytes is twice as slow as reordering floats.
+        images = images.float().contiguous(memory_format=torch.channels_last)
         return images.div_(127.5).sub_(1), labels
+
+    def _gather(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns images uint8 and labels on the device; only what is not there yet is copied."""
+        device = self._device
+        chosen = chosen.to(self._images.device, non_blocking=True)
+        images, labels = self._images.index_select(0, chosen), self._labels.index_select(0, chosen)
+        if device.type == "cuda" and images.device.type == "cpu":
+            images, labels = images.pin_memory(), labels.pin_memory()  # lets the copy run beside the GPU
+        return images.to(device, non_blocking=True), labels.to(device, non_blocking=True)
 
     def state(self) -> dict[str, Any]:
         """Returns the position, for `restore`; it is the same in all processes."""
@@ -119,6 +122,13 @@ def _weights(labels: np.ndarray, balance: float) -> Tensor:
         weights[known] = per_label[labels[known]] ** -balance
         weights[known] *= known.sum() / weights[known].sum()
     return torch.from_numpy(np.cumsum(weights))
+
+
+def _mirror(images: Tensor, mirrored: Tensor) -> Tensor:
+    """Returns images [N, C, S, S] with those that `mirrored`, bool [N], says turned left to right."""
+    chosen = torch.arange(len(images)) + len(images) * mirrored
+    # On a CPU ten times as fast as torch.where, which looks at every byte.
+    return torch.cat([images, images.flip(3)]).index_select(0, chosen.to(images.device, non_blocking=True))
 
 
 def _fits(size_bytes: int, device: torch.device) -> bool:
