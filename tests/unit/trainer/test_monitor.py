@@ -1,11 +1,16 @@
 """The watch for mode collapse."""
 
+from pathlib import Path
+
 import numpy as np
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor
 
 from trainer.data.dataset import Dataset
+from trainer.data.options import DataOptions
+from trainer.data.prepare import prepare
 from trainer.monitor import PATIENCE_CHECKS, YOUNG_STEPS, CollapseMonitor
 
 OLD = YOUNG_STEPS
@@ -108,3 +113,17 @@ def test_many_labels_are_judged_by_few_samples_each() -> None:
     fallen = look(monitor, [OLD, OLD + 1, OLD + 2], monitor.z * 0)[-1]
     assert len(fallen) == 200
     assert "'label-004' and 195 more are nearly" in monitor.describe(fallen, dict.fromkeys(fallen, 0.0), 0.0)
+
+
+@pytest.mark.data
+def test_the_cars_in_the_box_are_healthy(shared_data: Path, tmp_path: Path) -> None:
+    """A trained model is far from an alarm: each label has more than half of the photographs' diversity."""
+    options = DataOptions(include=("test/*",), drop_label=("other",))
+    data = prepare(shared_data / "cars.tar", tmp_path / "set", size_px=64, options=options).split("test")
+    monitor = CollapseMonitor(data, 9, 100, seed=0)
+    repository = Path(__file__).parents[3] / "services/generator/model_repository"
+    session = onnxruntime.InferenceSession(repository / "cars/1/model.onnx")
+    (images,) = session.run(["image"], {"z": monitor.z.numpy(), "label": monitor.label.numpy()})
+    values = monitor.diversity(torch.from_numpy(np.asarray(images)))
+    assert values.keys() == set(data.label_names)
+    assert min(values.values()) > 0.5
