@@ -25,11 +25,13 @@ def build_onnx(
     channels: int = 3,
     width: int = 8,
     seed: int = 0,
+    mixes_labels: bool = False,
 ) -> onnx.ModelProto:
     """Returns a DCGAN-like generator: latent (and one-hot label) -> 4x4 -> doubled up to the image size.
 
     The weights are stored as float16 and computed in float32, as in the models that are shipped.
-    `labels` 0 makes it unconditional; `image_size_px` is a power of two from 8.
+    `labels` 0 makes it unconditional; `image_size_px` is a power of two from 8. With `mixes_labels` the
+    input `label` holds weights.
     """
     random = np.random.default_rng(seed)
     nodes: list[onnx.NodeProto] = []
@@ -48,9 +50,16 @@ def build_onnx(
     latent = "z"
     inputs = [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", z_dim])]
     if labels:
-        inputs.append(helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]))
-        depth, on_off = constant("depth", np.array(labels)), constant("on_off", np.array([0, 2], np.float32))
-        nodes.append(helper.make_node("OneHot", ["label", depth, on_off], ["label_vector"], axis=-1))
+        if mixes_labels:
+            inputs.append(helper.make_tensor_value_info("label", TensorProto.FLOAT, ["batch", labels]))
+            nodes.append(
+                helper.make_node("Mul", ["label", constant("two", np.array(2, np.float32))], ["label_vector"])
+            )
+        else:
+            inputs.append(helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]))
+            depth = constant("depth", np.array(labels))
+            on_off = constant("on_off", np.array([0, 2], np.float32))
+            nodes.append(helper.make_node("OneHot", ["label", depth, on_off], ["label_vector"], axis=-1))
         nodes.append(helper.make_node("Concat", ["z", "label_vector"], ["latent"], axis=1))
         latent = "latent"
     features = width * image_size_px // 8
@@ -90,6 +99,7 @@ def write_model(
     channels: int = 3,
     width: int = 8,
     seed: int = 0,
+    mixes_labels: bool = False,
 ) -> Path:
     """Writes `<root>/<name>/<version>/{model.onnx,card.json}` and returns that directory."""
     model = build_onnx(
@@ -99,6 +109,7 @@ def write_model(
         channels=channels,
         width=width,
         seed=seed,
+        mixes_labels=mixes_labels,
     )
     data = model.SerializeToString()
     card = ModelCard(
