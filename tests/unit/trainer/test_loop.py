@@ -204,7 +204,7 @@ def test_kept_checkpoints(dataset: Dataset, tiny: dict, tmp_path: Path) -> None:
 
 def ignore_noise(trainer: Trainer) -> None:
     """Makes the trainer's generators draw one picture, and lets the monitor look from the first step on."""
-    trainer.recorder.monitor.young_steps = 0
+    trainer.recorder.monitor.young_steps = trainer.recorder.monitor.patience_steps = 0
     for generator in (trainer.update.generator, trainer.averaged_generator()):
         torch.nn.init.zeros_(generator.get_parameter("stem.weight"))
 
