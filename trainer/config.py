@@ -6,6 +6,7 @@ import dataclasses
 import json
 import math
 import tomllib
+import typing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,11 +22,11 @@ class ConfigError(TrainerError):
 class Config:
     """The settings of one run; saved with it as config.json and in the model card."""
 
-    architecture: Literal["dcgan", "cgan"] = "cgan"
-    """Networks: "dcgan" (unconditional) or "cgan"."""
-    image_size_px: int = 64
-    """Side of the images: 32, 64 or 128."""
-    channels: int = 3
+    architecture: Literal["dcgan", "cgan-mirza", "wgan-gp", "sgan", "cgan"] = "cgan"
+    """Networks; those of dcgan and sgan draw without labels."""
+    image_size_px: Literal[32, 64, 128] = 64
+    """Side of the images."""
+    channels: Literal[1, 3] = 3
     """1 grey, 3 RGB."""
     z_dim: int = 100
     """Length of the latent vector."""
@@ -34,16 +35,22 @@ class Config:
     discriminator_features: int = 32
     """Channels of the discriminator's first layer; each one after it has twice as many."""
 
-    loss: Literal["relativistic", "minimax"] = "relativistic"
+    loss: Literal["minimax", "relativistic", "hinge", "wasserstein"] = "relativistic"
     """Adversarial loss."""
+    discriminator_steps: int = 1
+    """Updates of the discriminator a step, each on a fresh batch; an epoch has the same number of steps."""
+    penalty: Literal["r1-r2", "wgan-gp"] = "r1-r2"
+    """Gradient penalty: on real and generated images towards 0, or between them towards 1."""
     penalty_gamma: float = 1.0
-    """Weight of the R1 and R2 gradient penalties in the first half; 0 leaves them out."""
+    """Weight of the penalty in the first half, gamma of R1 and R2 or lambda of WGAN-GP; 0 leaves it out."""
     final_penalty_gamma: float = 0.1
-    """The penalties' weight at the end, reached along a cosine over the second half."""
+    """The penalty's weight at the end, reached along a cosine over the second half."""
     penalty_every_steps: int = 8
-    """The penalties are computed at every n-th step, n times as strong (lazy regularisation)."""
+    """The penalty is computed at every n-th step, n times as strong (lazy regularisation)."""
     classifier_weight: float = 0.2
-    """Weight of the auxiliary classifier's loss; without it the label is hardly learned in short runs."""
+    """Weight of the labels' classification; without it the label is hardly learned in short runs of cgan."""
+    labelled_share: float = 1.0
+    """Share of each label's images whose label sgan is told; it takes the others as unlabelled."""
     feature_weight: float = 0.0
     """Weight of the critics of ImageNet features in the generator's loss; 0 leaves them out."""
     augment_max_p: float = 0.3
@@ -74,10 +81,12 @@ class Config:
     """Seed of weights, noise and order."""
     threads: int = 1
     """CPU threads; with 1 a run and its resumption are bit-exact."""
-    device: str = "auto"
-    """"auto" (an accelerator if there is one), "cpu" or "cuda"."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """Arithmetic of the networks; bf16 is faster on GPUs and on CPUs with AVX512-BF16."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """"auto" is an accelerator if there is one."""
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """Arithmetic of the networks; "auto" is bf16 where the GPU or CPU computes in it, else fp32."""
+    compile: bool = False
+    """Compile the networks (torch.compile); the first steps then take minutes."""
     checkpoint_every_steps: int = 500
     """Steps between checkpoints."""
     keep_checkpoints: int = 0
@@ -90,18 +99,19 @@ class Config:
     """Write TensorBoard events to RUN/tensorboard too."""
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = _checked_type(field.name, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)  # such as 1 for a setting of 1.0
+        self._check_ranges()
+        self._check_combinations()
+
+    def _check_ranges(self) -> None:
         def require(ok: bool, field: str, accepted: str) -> None:
             if not ok:
                 raise ConfigError(f"{field} is {getattr(self, field)!r}; it must be {accepted}")
 
-        require(self.architecture in ("dcgan", "cgan"), "architecture", "dcgan or cgan")
-        require(self.loss in ("relativistic", "minimax"), "loss", "relativistic or minimax")
-        require(self.precision in ("fp32", "bf16"), "precision", "fp32 or bf16")
-        require(self.image_size_px in (32, 64, 128), "image_size_px", "32, 64 or 128")
-        require(self.channels in (1, 3), "channels", "1 or 3")
-        require(self.device in ("auto", "cpu", "cuda"), "device", "auto, cpu or cuda")
         for field in (
-            "z_dim", "generator_features", "discriminator_features", "batch_size", "threads",
+            "z_dim", "generator_features", "discriminator_features", "discriminator_steps", "threads",
             "penalty_every_steps", "checkpoint_every_steps",
         ):  # fmt: skip
             require(getattr(self, field) >= 1, field, "at least 1")
@@ -109,14 +119,39 @@ class Config:
         for field in ("learning_rate", "final_learning_rate", "sample_every_epochs"):
             require(getattr(self, field) > 0, field, "above 0")
         require(self.epochs > 0 or self.minutes > 0, "epochs", "above 0, unless minutes is")
-        for field in ("epochs", "minutes", "keep_checkpoints"):
-            require(0 <= getattr(self, field) < math.inf, field, "a number of at least 0")
-        for field in ("penalty_gamma", "final_penalty_gamma", "classifier_weight", "feature_weight"):
+        for field in (
+            "epochs", "minutes", "keep_checkpoints", "seed", "penalty_gamma", "final_penalty_gamma",
+            "classifier_weight", "feature_weight",
+        ):  # fmt: skip
             require(getattr(self, field) >= 0, field, "at least 0")
         for field in ("beta1", "beta2", "ema_decay"):
             require(0 <= getattr(self, field) < 1, field, "at least 0 and below 1")
-        for field in ("augment_max_p", "balance"):
+        for field in ("augment_max_p", "balance", "labelled_share"):
             require(0 <= getattr(self, field) <= 1, field, "0 to 1")
+
+    def _check_combinations(self) -> None:
+        def forbid(wrong: bool, message: str) -> None:
+            if wrong:
+                raise ConfigError(message)
+
+        forbid(
+            self.architecture == "sgan" and self.classifier_weight == 0,
+            "classifier_weight is 0; it must be above 0 for sgan, which learns from labels by its classifier",
+        )
+        forbid(
+            self.architecture != "sgan" and self.labelled_share < 1,
+            f"labelled_share is {self.labelled_share}; it must be 1 for {self.architecture}, for only sgan "
+            "learns from images without labels",
+        )
+        forbid(
+            self.loss == "wasserstein" and self.penalty_gamma == 0,
+            "penalty_gamma is 0; it must be above 0 for loss wasserstein, which has no lower bound without",
+        )
+        forbid(
+            self.penalty == "wgan-gp" and self.penalty_gamma > 0 and self.architecture not in ALONE,
+            f"penalty is 'wgan-gp', but the discriminator of {self.architecture} has batch norm, which the "
+            f"penalty does not allow; use penalty r1-r2, or architecture {' or '.join(ALONE)}",
+        )
 
     def to_json(self) -> str:
         """Returns the settings as JSON with sorted keys."""
@@ -128,15 +163,54 @@ class Config:
         return cls(**json.loads(text))
 
 
-PRESETS: dict[str, dict[str, Any]] = {
-    # Radford et al. 2015 with PyTorch's example's batch of 64.
-    "dcgan": {
-        "architecture": "dcgan", "generator_features": 64, "discriminator_features": 64, "loss": "minimax",
-        "penalty_gamma": 0.0, "final_penalty_gamma": 0.0, "classifier_weight": 0.0, "augment_max_p": 0.0,
-        "batch_size": 64, "final_learning_rate": 2e-4, "beta1": 0.5, "beta2": 0.999, "balance": 0.0,
-    },
-    "cgan": {},
+ALONE = ("wgan-gp", "cgan")
+"""Architectures whose discriminator judges each image alone, without a norm across the batch."""
+
+_TYPES = typing.get_type_hints(Config)
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
+
+
+def _checked_type(name: str, value: Any) -> Any:
+    """Returns the value of a setting in the setting's type.
+
+    Raises:
+        ConfigError: it is of another type, or none of the choices.
+    """
+    kind = _TYPES[name]
+    if typing.get_origin(kind) is Literal:
+        choices = typing.get_args(kind)
+        if not any(value == choice and type(value) is type(choice) for choice in choices):
+            *first, last = map(str, choices)
+            raise ConfigError(f"{name} is {value!r}; it must be {', '.join(first)} or {last}")
+        return value
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+        raise ConfigError(f"{name} is {value!r}; it must be {_KINDS[kind]}")
+    return value
+
+
+_DCGAN: dict[str, Any] = {
+    "architecture": "dcgan", "generator_features": 64, "discriminator_features": 64, "loss": "minimax",
+    "penalty_gamma": 0.0, "final_penalty_gamma": 0.0, "classifier_weight": 0.0, "augment_max_p": 0.0,
+    "batch_size": 64, "final_learning_rate": 2e-4, "beta1": 0.5, "beta2": 0.999, "balance": 0.0,
 }  # fmt: skip
+_WGAN_GP: dict[str, Any] = {
+    "architecture": "wgan-gp", "generator_features": 32, "discriminator_features": 16, "loss": "wasserstein",
+    "discriminator_steps": 5, "penalty": "wgan-gp", "penalty_gamma": 10.0, "final_penalty_gamma": 10.0,
+    "penalty_every_steps": 1, "classifier_weight": 0.0, "augment_max_p": 0.0, "batch_size": 64,
+    "learning_rate": 1e-4, "final_learning_rate": 1e-4, "beta1": 0.0, "beta2": 0.9, "balance": 0.0,
+}  # fmt: skip
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "dcgan": _DCGAN,
+    "cgan-mirza": _DCGAN | {"architecture": "cgan-mirza"},
+    "wgan-gp": _WGAN_GP,
+    "sgan": _DCGAN | {"architecture": "sgan", "classifier_weight": 1.0},
+    "cgan": {},
+    "study-dcgan": _DCGAN | {"batch_size": 20},
+    "study-cgan": _WGAN_GP | {"batch_size": 20},
+}
 """What each preset changes from the defaults."""
 
 
@@ -160,7 +234,4 @@ def resolve(preset: str, file: Path | None, flags: dict[str, Any]) -> Config:
     fields = {field.name for field in dataclasses.fields(Config)}
     if unknown := sorted(settings.keys() - fields):
         raise ConfigError(f"unknown setting {', '.join(unknown)}; there are: {', '.join(sorted(fields))}")
-    try:
-        return Config(**settings)
-    except TypeError as error:
-        raise ConfigError(f"a setting has the wrong type: {error}") from error
+    return Config(**settings)

@@ -44,6 +44,7 @@ class Update:
     Attributes:
         generator: on the device, channels last.
         discriminator: likewise.
+        precision: arithmetic of the networks.
         augmentation: the probability of augmentation and the discriminator's lead.
         steps: number of steps done.
     """
@@ -56,15 +57,25 @@ class Update:
         self.generator, self.discriminator = generator.to(device), discriminator.to(device)
         for network in (self.generator, self.discriminator):
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.precision = pick_precision(config.precision, device)
         self.g_optimizer = self._adam(self.generator)
         self.d_optimizer = self._adam(self.discriminator)
         self.augmentation = AdaptiveProbability(config.augment_max_p, group)
         self.guide = FeatureGuide(config, n_labels, device, group) if config.feature_weight else None
         self.steps = 0
+        self._loss = losses.ADVERSARIAL[config.loss]
+        self._is_conditional = generator.n_labels > 0
+        self._judges_alone = discriminator.judges_alone
+        self._classifies = discriminator.classifies and config.classifier_weight > 0
+        # Only the calls are compiled: names in the state stay, and penalties, which need second
+        # derivatives, use the networks as they are.
+        compiled = torch.compile if config.compile else lambda function: function
+        self._generate = compiled(self.generator.forward)
+        self._features = compiled(self.discriminator.features)
 
     def _adam(self, network: nn.Module) -> torch.optim.Adam:
         c = self.config
-        return torch.optim.Adam(network.parameters(), c.learning_rate, (c.beta1, c.beta2))
+        return torch.optim.Adam(network.parameters(), c.learning_rate, (c.beta1, c.beta2), fused=True)
 
     def state(self) -> dict[str, Any]:
         """Returns all that a continuation needs; every rank has to call it."""
@@ -99,54 +110,71 @@ class Update:
         rate = annealed(c.learning_rate, c.final_learning_rate, progress)
         for optimizer in (self.g_optimizer, self.d_optimizer):
             optimizer.param_groups[0]["lr"] = rate
+        for _ in range(c.discriminator_steps - 1):
+            real, label = next_batch()
+            with torch.no_grad():
+                fake = self._draw(label, rng)
+            self._discriminator_step(real, fake, label, rng, progress)
         real, label = next_batch()
-        z = self.group.slice(torch.randn(c.batch_size, c.z_dim, generator=rng)).to(self.device)
-        with self._autocast():
-            fake = self.generator(z, label)
-        d_loss, real_logit, terms = self._discriminator_step(
-            real, fake.detach().float(), label, rng, progress
-        )
+        fake = self._draw(label, rng)
+        d_loss, real_logit, terms = self._discriminator_step(real, fake.detach(), label, rng, progress)
         if self.guide:
-            terms["features"] = self.guide.discriminator_step(real, fake.float(), label, rng, rate)
-        g_loss = self._generator_step(fake.float(), label, real_logit, rng)
+            known = label if self._is_conditional else torch.zeros_like(label)
+            terms["features"] = self.guide.discriminator_step(real, fake, known, rng, rate)
+        g_loss = self._generator_step(fake, label, real_logit, rng)
         self.steps += 1
         return StepResult(d_loss.detach(), g_loss.detach(), terms)
+
+    def _draw(self, label: Tensor, rng: torch.Generator) -> Tensor:
+        """Returns new images for the labels, float32."""
+        z = torch.randn(self.config.batch_size, self.config.z_dim, generator=rng)
+        with self._autocast():
+            return self._generate(self.group.slice(z).to(self.device), label).float()
 
     def _discriminator_step(
         self, real: Tensor, fake: Tensor, label: Tensor, rng: torch.Generator, progress: float
     ) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Updates the discriminator; returns its loss, its logits of the real images, and other terms."""
-        c, d = self.config, self.discriminator
+        c = self.config
         terms: dict[str, Tensor] = {}
         p = self.augmentation.p
         real, fake = augment(real, p, rng, self.group), augment(fake, p, rng, self.group)
-        with self._autocast():
-            features = d.features(real)
-            real_logit, fake_logit = d.logit(features, label), d(fake, label)
-            scores = d.classify(features) if c.classifier_weight and d.classifies else None
-        relativistic = c.loss == "relativistic"
-        loss = (losses.d_relativistic if relativistic else losses.d_minimax)(
-            real_logit.float(), fake_logit.float()
-        )
-        total = loss
+        real_logit, fake_logit, scores = self._judge(real, fake, label)
+        loss = total = self._loss.discriminator(real_logit, fake_logit)
         if scores is not None:
-            terms["classifier"] = F.cross_entropy(scores.float(), label)
+            terms["classifier"] = losses.classification(scores, label, self.group)
             total = total + c.classifier_weight * terms["classifier"]
         if c.penalty_gamma and self.steps % c.penalty_every_steps == 0:
-            gamma = annealed(c.penalty_gamma, c.final_penalty_gamma, progress)
-            terms["penalty"] = self._penalty(real, fake, label)
-            total = total + c.penalty_every_steps * gamma / 2 * terms["penalty"]
+            weight = c.penalty_every_steps * annealed(c.penalty_gamma, c.final_penalty_gamma, progress)
+            terms["penalty"] = self._penalty(real, fake, label, rng)
+            total = total + weight * terms["penalty"]
         self.augmentation.update(real_logit.detach(), fake_logit.detach())
-        self._descend(total, self.d_optimizer, d)
-        return loss, real_logit.detach().float(), {name: term.detach() for name, term in terms.items()}
+        self._descend(total, self.d_optimizer, self.discriminator)
+        return loss, real_logit.detach(), {name: term.detach() for name, term in terms.items()}
 
-    def _penalty(self, real: Tensor, fake: Tensor, label: Tensor) -> Tensor:
-        """Returns R1 + R2, computed in float32."""
+    def _judge(self, real: Tensor, fake: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Returns the logits of real and of generated images, and the label scores of the real ones."""
+        d = self.discriminator
+        with self._autocast():
+            if self._judges_alone:  # one pass for both is quicker
+                features = self._features(torch.cat([real, fake]), torch.cat([label, label]))
+                of_real, of_fake = features.chunk(2)
+            else:  # a batch norm's statistics are of one kind of images
+                of_real, of_fake = self._features(real, label), self._features(fake, label)
+            scores = d.classify(of_real).float() if self._classifies else None
+            return d.logit(of_real, label).float(), d.logit(of_fake, label).float(), scores
+
+    def _penalty(self, real: Tensor, fake: Tensor, label: Tensor, rng: torch.Generator) -> Tensor:
+        """Returns the gradient penalty for a weight of 1, computed in float32."""
+        if self.config.penalty == "wgan-gp":
+            share = self.group.slice(torch.rand(self.config.batch_size, 1, 1, 1, generator=rng))
+            between = fake.lerp(real, share.to(self.device)).requires_grad_(True)
+            return losses.one_centred_penalty(self.discriminator(between, label), between)
         terms = []
         for images in (real, fake):
             inputs = images.detach().requires_grad_(True)
-            terms.append(losses.gradient_penalty(self.discriminator(inputs, label), inputs))
-        return terms[0] + terms[1]
+            terms.append(losses.zero_centred_penalty(self.discriminator(inputs, label), inputs))
+        return (terms[0] + terms[1]) / 2
 
     def _generator_step(
         self, fake: Tensor, label: Tensor, real_logit: Tensor, rng: torch.Generator
@@ -159,17 +187,14 @@ class Update:
         c, d = self.config, self.discriminator
         d.requires_grad_(False)  # saves the weights' gradients, which nobody would use
         with self._autocast():
-            features = d.features(augment(fake, self.augmentation.p, rng, self.group))
-            fake_logit = d.logit(features, label).float()
-            if c.loss == "relativistic":
-                loss = losses.g_relativistic(real_logit, fake_logit)
-            else:
-                loss = losses.g_non_saturating(fake_logit)
-            total = loss
-            if c.classifier_weight and d.classifies:
-                total = total + c.classifier_weight * F.cross_entropy(d.classify(features).float(), label)
+            features = self._features(augment(fake, self.augmentation.p, rng, self.group), label)
+            loss = total = self._loss.generator(real_logit, d.logit(features, label).float())
+            if self._classifies and self._is_conditional:
+                scores = d.classify(features).float()
+                total = total + c.classifier_weight * F.cross_entropy(scores, label)
         if self.guide:
-            total = total + c.feature_weight * self.guide.generator_loss(label)
+            known = label if self._is_conditional else torch.zeros_like(label)
+            total = total + c.feature_weight * self.guide.generator_loss(known)
         self._descend(total, self.g_optimizer, self.generator)
         d.requires_grad_(True)
         return loss
@@ -181,7 +206,19 @@ class Update:
         optimizer.step()
 
     def _autocast(self) -> torch.autocast:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16")
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")
+
+
+def pick_precision(wanted: str, device: torch.device) -> str:
+    """Returns the arithmetic, "fp32" or "bf16", that `wanted` ("auto" or one of them) means on a device."""
+    if wanted != "auto":
+        return wanted
+    if device.type == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        cpu = torch.cpu.get_capabilities()
+        native = cpu.get("avx512_bf16", False) or cpu.get("amx_bf16", False)
+    return "bf16" if native else "fp32"
 
 
 def annealed(first: float, last: float, progress: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class Generator(nn.Module, ABC):
@@ -33,7 +34,7 @@ class Discriminator(nn.Module, ABC):
     classifies: bool = False
 
     @abstractmethod
-    def features(self, image: Tensor) -> Tensor:
+    def features(self, image: Tensor, label: Tensor) -> Tensor:
         """Returns what the network sees in images float [N, C, S, S] in -1..1: float [N, F]."""
 
     @abstractmethod
@@ -45,5 +46,10 @@ class Discriminator(nn.Module, ABC):
         raise TypeError(f"{type(self).__name__} has no classifier")
 
     def forward(self, image: Tensor, label: Tensor) -> Tensor:
-        """Returns `logit(features(image), label)`: float [N]."""
-        return self.logit(self.features(image), label)
+        """Returns `logit(features(image, label), label)`: float [N]."""
+        return self.logit(self.features(image, label), label)
+
+    @property
+    def judges_alone(self) -> bool:
+        """Whether the judgement of an image does not depend on the others of its batch."""
+        return not any(isinstance(module, _BatchNorm) for module in self.modules())

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from trainer.config import Config
 from trainer.models.base import Discriminator, Generator
+from trainer.models.convolution import Double, Halve
 
 
 class ConditionalBatchNorm(nn.Module):
@@ -48,14 +49,14 @@ class CganGenerator(Generator):
         widths = [features * 2**i for i in range(steps, -1, -1)]
         self.stem = nn.Linear(z_dim, widths[0] * 16)
         self.norms = nn.ModuleList(ConditionalBatchNorm(w, n_labels) for w in widths)
-        self.ups = nn.ModuleList(nn.ConvTranspose2d(a, b, 4, 2, 1) for a, b in pairwise(widths))
-        self.out = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1)
+        self.ups = nn.ModuleList(Double(a, b) for a, b in pairwise(widths))
+        self.out = Double(widths[-1], channels)
 
     def forward(self, z: Tensor, label: Tensor) -> Tensor:
         x = self.stem(z)  # [N, w*16]
-        x = F.relu(self.norms[0](x.unflatten(1, (-1, 4, 4)), label))  # [N, w, 4, 4]
+        x = F.relu(self.norms[0](x.unflatten(1, (-1, 4, 4)), label), inplace=True)  # [N, w, 4, 4]
         for up, norm in zip(self.ups, self.norms[1:], strict=True):  # type: ignore[arg-type]
-            x = F.relu(norm(up(x), label))  # [N, w/2, 2s, 2s]
+            x = F.relu(norm(up(x), label), inplace=True)  # [N, w/2, 2s, 2s]
         return torch.tanh(self.out(x))  # [N, C, S, S]
 
 
@@ -68,7 +69,7 @@ class CganDiscriminator(Discriminator):
         widths = [channels] + [features * 2**i for i in range(int(math.log2(size_px)) - 2)]
         layers: list[nn.Module] = []
         for a, b in pairwise(widths):
-            layers += [nn.Conv2d(a, b, 4, 2, 1), nn.LeakyReLU(0.2, True)]  # [N, b, s/2, s/2]
+            layers += [Halve(a, b), nn.LeakyReLU(0.2, True)]  # [N, b, s/2, s/2]
         self.body = nn.Sequential(
             *layers, nn.Flatten(), nn.Linear(widths[-1] * 16, 256), nn.LeakyReLU(0.2, True)
         )
@@ -76,7 +77,7 @@ class CganDiscriminator(Discriminator):
         self.embed = nn.Embedding(n_labels, 256)
         self.classifier = nn.Linear(256, n_labels)
 
-    def features(self, image: Tensor) -> Tensor:
+    def features(self, image: Tensor, label: Tensor) -> Tensor:  # noqa: ARG002 - the label comes after
         return self.body(image)  # [N, 256]
 
     def logit(self, features: Tensor, label: Tensor) -> Tensor:

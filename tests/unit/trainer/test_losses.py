@@ -29,7 +29,7 @@ def test_gradient_penalty_of_a_linear_critic() -> None:
     """For D(x) = w.x the penalty is |w|^2, and it can be differentiated by w."""
     critic = nn.Linear(12, 1, bias=False)
     images = torch.randn(5, 3, 2, 2, requires_grad=True)
-    penalty = losses.gradient_penalty(critic(images.flatten(1)).squeeze(1), images)
+    penalty = losses.zero_centred_penalty(critic(images.flatten(1)).squeeze(1), images)
     assert torch.allclose(penalty, critic.weight.square().sum())
     penalty.backward()
     assert critic.weight.grad is not None
