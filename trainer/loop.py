@@ -89,7 +89,7 @@ class Trainer:
             torch.backends.cudnn.benchmark = True  # every batch has the same shape
         self.update = Update(config, len(data.label_names), self.device, self.group)
         self.average = AveragedModel(
-            self.update.generator, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay)
+            self.update.generator, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
         ).requires_grad_(False)
         for network in (self.update.generator, self.update.discriminator):
             share_batch_norm(network, self.group)
