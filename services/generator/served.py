@@ -101,6 +101,11 @@ class ServedModel:
         """Images that wait, run or were not yet taken; of a large request only those that are near."""
         return self._lane.held if self._lane else 0
 
+    @property
+    def pending(self) -> int:
+        """Requests of which nothing is being computed yet."""
+        return self._lane.pending if self._lane else 0
+
     def draw(self, wanted: Wanted, count: int, ticket: Ticket, *, whole: bool) -> Job[Wanted, Drawn]:
         """Queues a request for images."""
         if not self._lane:

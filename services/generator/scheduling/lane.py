@@ -93,6 +93,11 @@ class Lane(Generic[Work, Result]):
         """Items that wait for a thread."""
         return self._waiting
 
+    @property
+    def pending(self) -> int:
+        """Requests of which nothing is being computed yet."""
+        return sum(not job.begun for job in list(self._jobs))
+
     def submit(
         self,
         work: Work,
@@ -124,6 +129,8 @@ class Lane(Generic[Work, Result]):
                 raise ClosedError("the server is stopping")
             # An idle lane takes every request: its window may be larger than the capacity.
             if self._held and self._held + window > self._options.capacity:
+                if self._observer:
+                    self._observer.request_refused(self.name)
                 raise QueueFullError(
                     f"the queue is full: {self._held} of {self._options.capacity} items are under way and "
                     f"this request needs {window}; try again in a second"

@@ -52,3 +52,7 @@ class Observer(Protocol):
     def request_ended(self, lane: str, times: RequestTimes) -> None:
         """Called after each request, not for those that found the queue full or the lane closed."""
         ...
+
+    def request_refused(self, lane: str) -> None:
+        """Called for each request that found the queue full."""
+        ...

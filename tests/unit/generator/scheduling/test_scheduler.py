@@ -415,6 +415,7 @@ class Notes:
     def __init__(self) -> None:
         self.batches: list[tuple[str, BatchTimes]] = []
         self.requests: list[tuple[str, RequestTimes]] = []
+        self.refused: list[str] = []
 
     def batch_ended(self, lane: str, times: BatchTimes) -> None:
         """Writes down a batch."""
@@ -423,6 +424,10 @@ class Notes:
     def request_ended(self, lane: str, times: RequestTimes) -> None:
         """Writes down a request."""
         self.requests.append((lane, times))
+
+    def request_refused(self, lane: str) -> None:
+        """Writes down a request that found the queue full."""
+        self.refused.append(lane)
 
 
 async def test_observer():
@@ -447,3 +452,21 @@ async def test_observer():
     failed = [t.failed for t in batches].index(True)
     assert sum(t.items for t in batches[:failed]) == 10
     assert all(t.requests == 1 and t.compute_s >= 0 for t in batches)
+
+
+async def test_observer_of_a_full_queue():
+    """A request that finds the queue full is told, and only requests of which nothing runs are pending."""
+    notes, gate = Notes(), Gate()
+    async with lane_of(gate, max_batch_size=1, capacity=2, observer=notes) as lane:
+        running = start(lane, [1])
+        await gate.reached(1)
+        waiting = start(lane, [2])
+        await until(lambda: lane.waiting == 1)
+        assert lane.pending == 1
+        with pytest.raises(QueueFullError):
+            await start(lane, [3])
+        gate.open(2)
+        assert [await running, await waiting] == [[3], [6]]
+        assert lane.pending == 0
+    assert notes.refused == ["lane"]
+    assert [times.outcome for _, times in notes.requests] == ["done", "done"]
