@@ -27,6 +27,10 @@ class Extractor(ABC):
     def version(self, image_size_px: int) -> str:
         """Returns a text that differs whenever the features of images of this size may differ."""
 
+    def metric_name(self, kind: str) -> str:
+        """Returns the name of a metric of this kind (`fd`, `kid`, ...) on these features."""
+        return f"{kind}_{self.name}"
+
     @abstractmethod
     def __call__(self, images: np.ndarray, report: Callable[[int], None] = lambda _: None) -> np.ndarray:
         """Returns features float32 [N, F] of images uint8 [N, C, S, S], C 1 (grey) or 3 (RGB).
