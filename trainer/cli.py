@@ -19,6 +19,8 @@ COMMANDS = {
     "prepare": "Decode, check and split images once, for training.",
     "train": "Train a GAN on images.",
     "resume": "Continue a run from its checkpoint.",
+    "sample": "Draw images of a run.",
+    "evaluate": "Measure a run, an exported model, or a folder of images.",
     "export": "Export a run's generator to ONNX with its card.",
 }
 """Short help of each command; the command itself is `trainer.commands.<name>.<name>`."""
