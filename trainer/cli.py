@@ -21,6 +21,7 @@ COMMANDS = {
     "resume": "Continue a run from its checkpoint.",
     "sample": "Draw images of a run.",
     "evaluate": "Measure a run, an exported model, or a folder of images.",
+    "study": "Do the 2022 study's eight training runs, its figures beside ours.",
     "export": "Export a run's generator to ONNX with its card.",
 }
 """Short help of each command; the command itself is `trainer.commands.<name>.<name>`."""
@@ -63,6 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     A user's mistake and a refusal of the operating system (disk full, permission denied) end with one line
     and exit code 1; anything else is a bug and keeps its traceback.
     """
+    # SIGTERM ends by an exception, so that unfinished files are removed.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     code: object = None
     try:
         code = cli.main(
