@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+from click.core import ParameterSource
 
 from client.api import GanpressClient
 from client.background import in_background
+from client.commands.experiment_report import report
 from client.errors import InputError, PartialError
 from client.experiment.chart import draw_charts
 from client.experiment.markdown import to_markdown
@@ -30,7 +32,11 @@ from client.terminal import note, open_source, progress
 from services.common.version import GANPRESS_VERSION
 
 
-@click.command(short_help="Compare the codecs on generated and real images.")
+@click.group(
+    invoke_without_command=True,
+    subcommand_metavar="[report FOLDER]",
+    short_help="Compare the codecs on generated and real images.",
+)
 @click.option(
     "-n",
     "--count",
@@ -72,13 +78,14 @@ from services.common.version import GANPRESS_VERSION
 @click.option(
     "-o",
     "--output",
-    required=True,
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Folder for the results; made when it does not exist.",
+    help="Folder for the results; made when it does not exist.  [required]",
 )
 @connection_options("generator", "compressor")
+@click.pass_context
 def experiment(
+    context: click.Context,
     connection: Connection,
     count: int,
     model: str,
@@ -87,7 +94,7 @@ def experiment(
     paths: Sequence[Path],
     size_px: int | None,
     specs: Sequence[str],
-    output: Path,
+    output: Path | None,
 ) -> None:
     """Compare the codecs on generated and real images.
 
@@ -96,10 +103,17 @@ def experiment(
     ours. The means are also printed on stdout. What fails is recorded and the rest goes on; the exit code is
     then 1.
 
+    `client experiment report FOLDER` makes such a page of a study that `ganpress-trainer study` trained.
+
     \b
     client experiment --count 4 --label sedan --images photos.tar -o experiment/
     client experiment --images photos/ --size-px 64 --codec dct:threshold=0.01,0.02 --codec jpeg -o dct/
     """  # noqa: D301 - click keeps the lines after \b as they are
+    if context.invoked_subcommand:
+        _require_no_options(context)
+        return
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--output'.")
     source = open_source(paths, output=f"{output}/") if paths else None
     arguments: dict[str, Any] = {
         "count": count,
@@ -140,6 +154,16 @@ def experiment(
         )
 
 
+experiment.add_command(report)
+
+
+def _require_no_options(context: click.Context) -> None:
+    """Refuses options of an experiment before the name of a subcommand, where they would do nothing."""
+    for option in context.command.params:
+        if context.get_parameter_source(option.name or "") is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{option.opts[-1]} does not go with {context.invoked_subcommand}.")
+
+
 async def _real(source: Source, *, count: int, seed: int, size_px: int | None) -> list[Picture]:
     pictures = await choose(in_background(source), count=count, seed=seed)
     if not pictures:
@@ -166,7 +190,7 @@ def _write(
 ) -> None:
     lines = summarize(rows)
     charts = draw_charts(lines)
-    report = write_report(
+    content = write_report(
         pictures=pictures,
         rows=rows,
         lines=lines,
@@ -180,8 +204,8 @@ def _write(
         "results.csv": to_csv(rows),
         "results.parquet": to_parquet(rows, arguments),
         **{f"chart-{source}.svg": svg.encode() for source, svg in charts.items()},
-        "report.md": to_markdown(report).encode(),
-        "report.html": to_html(report).encode(),
+        "report.md": to_markdown(content).encode(),
+        "report.html": to_html(content).encode(),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
