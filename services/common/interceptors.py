@@ -6,7 +6,7 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
@@ -40,10 +40,19 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     Streaming methods have to be async generators.
     """
 
-    def __init__(self, tables: Mapping[str, StatusTable], metrics: CallMetrics) -> None:
-        """Takes each service's table by its full name, such as "ganpress.v1.GeneratorService"."""
+    def __init__(
+        self, tables: Mapping[str, StatusTable], metrics: CallMetrics, always: Collection[str] = ()
+    ) -> None:
+        """Sets up a closed interceptor.
+
+        Args:
+            tables: Each service's table by its full name, such as "ganpress.v1.GeneratorService".
+            metrics: Counts the calls.
+            always: Paths of the methods that do not wait until `open`, such as "/a.b.Service/Method".
+        """
         self._tables = tables
         self._metrics = metrics
+        self._always = frozenset(always)
         self._handlers: dict[str, Handler] = {}
         self.opened = asyncio.Event()
         self.stopping = False
@@ -89,7 +98,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             (True, True): ("bidi_stream", grpc.stream_stream_rpc_method_handler),
         }
         kind, make_handler = streams[handler.request_streaming, handler.response_streaming]
-        method = _Method(path, table, self._metrics.method(kind, service, name))
+        method = _Method(path, table, self._metrics.method(kind, service, name), path not in self._always)
         behaviour = (
             handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
         )
@@ -112,6 +121,7 @@ class _Method:
     path: str
     table: StatusTable
     metrics: MethodMetrics
+    waits: bool
 
 
 class _Call:
@@ -131,7 +141,7 @@ class _Call:
         name = _request_id(self._context)
         request_id.set(name)
         self._context.set_trailing_metadata(((REQUEST_ID_KEY, name),))
-        if not self._interceptor.opened.is_set():
+        if self._method.waits and not self._interceptor.opened.is_set():
             await self._wait_until_open()
 
     async def __aexit__(

@@ -49,10 +49,14 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
-    """Sends every record of at least `level` to stderr, in place of what was configured before."""
+    """Sends every record of at least `level` to stderr, in place of what was configured before.
+
+    Debug records are those of the services alone: gRPC's and asyncio's would bury them.
+    """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    logging.basicConfig(level="INFO" if level == "debug" else level.upper(), handlers=[handler], force=True)
+    logging.getLogger("services").setLevel(level.upper())
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

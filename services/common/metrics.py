@@ -6,15 +6,26 @@ them), so that dashboards and alerts made for those work here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from typing import Protocol
 from wsgiref.simple_server import WSGIServer
 
 import grpc
-from prometheus_client import CollectorRegistry, Counter, Histogram, Info, ProcessCollector, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    Info,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
 from prometheus_client.metrics_core import Metric
 
 from services.common.version import GANPRESS_VERSION
+
+disable_created_metrics()  # they would double the number of series for nothing
 
 SECONDS_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Upper bounds for the duration of a call: from an idle server's answer to a long stream."""
@@ -51,7 +62,7 @@ class CallMetrics:
         labels = (grpc_type, service, name)
         return MethodMetrics(
             self._started.labels(*labels),
-            {code: self._handled.labels(*labels, code_name(code)) for code in grpc.StatusCode},
+            lambda code: self._handled.labels(*labels, code_name(code)),
             self._seconds.labels(*labels),
         )
 
@@ -64,9 +75,12 @@ class CallMetrics:
 class MethodMetrics:
     """Counts the calls of one method."""
 
-    def __init__(self, started: Counter, handled: dict[grpc.StatusCode, Counter], seconds: Histogram) -> None:
-        """Takes the metrics, their labels filled in."""
-        self._started, self._handled, self._seconds = started, handled, seconds
+    def __init__(
+        self, started: Counter, handled: Callable[[grpc.StatusCode], Counter], seconds: Histogram
+    ) -> None:
+        """Takes the metrics, their labels filled in; that of a code when it is first met."""
+        self._started, self._seconds = started, seconds
+        self._handled = cache(handled)
 
     def begin(self) -> None:
         """Counts a call that arrived."""
@@ -74,7 +88,7 @@ class MethodMetrics:
 
     def end(self, code: grpc.StatusCode, duration_s: float) -> None:
         """Counts a call that ended."""
-        self._handled[code].inc()
+        self._handled(code).inc()
         self._seconds.observe(duration_s)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -46,6 +46,8 @@ class Api:
     """Registers the servicer."""
     errors: StatusTable
     """Status codes of the exceptions that its methods raise for a user to read."""
+    always: Collection[str] = ()
+    """Methods that are answered before everything has started."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ class Server:
         self._names = ["", *(api.descriptor.full_name for api in self._apis)]
         self._call_metrics = CallMetrics()
         tables = {api.descriptor.full_name: api.errors for api in self._apis}
-        self._interceptor = CallInterceptor(tables, self._call_metrics)
+        always = [f"/{api.descriptor.full_name}/{method}" for api in self._apis for method in api.always]
+        self._interceptor = CallInterceptor(tables, self._call_metrics, always)
         self._server: grpc.aio.Server | None = None
         self._metrics_server: MetricsServer | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
@@ -14,16 +15,19 @@ from ganpress.v1.image_pb2 import ImageSize
 from services.common.version import GANPRESS_VERSION
 from services.generator.engine import instruction_set
 from services.generator.messages import Form, for_messages, images_per_message, sample_request, ticket
+from services.generator.metrics import GeneratorMetrics
 from services.generator.models import Model
+from services.generator.requests import Samples
 from services.generator.sampler import Sampler
 
 
 class GeneratorServicer(GeneratorServiceServicer):
     """Answers for a sampler."""
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler, metrics: GeneratorMetrics) -> None:
         """Takes a sampler that is started before the first call."""
         self._sampler = sampler
+        self._metrics = metrics
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """Lists the models."""
@@ -56,7 +60,7 @@ class GeneratorServicer(GeneratorServiceServicer):
         samples = await self._sampler.draw(
             sample_request(request), ticket(request, context), most=images_per_message
         )
-        return pb.GenerateResponse(images=await form.images(samples))
+        return pb.GenerateResponse(images=await self._images(form, samples))
 
     async def GenerateStream(
         self, request: pb.GenerateStreamRequest, context: Any
@@ -67,7 +71,14 @@ class GeneratorServicer(GeneratorServiceServicer):
         async with aclosing(batches):
             async for batch in batches:
                 for samples in for_messages(batch):
-                    yield pb.GenerateStreamResponse(images=await form.images(samples))
+                    yield pb.GenerateStreamResponse(images=await self._images(form, samples))
+
+    async def _images(self, form: Form, samples: Samples) -> list[pb.GeneratedImage]:
+        begun_s = time.perf_counter()
+        images = await form.images(samples)
+        version = f"{samples.provenances[0].model}/{samples.provenances[0].version}"
+        self._metrics.encoded(version, form.file_format or "raw", time.perf_counter() - begun_s)
+        return images
 
 
 def _summary(model: Model) -> pb.ModelSummary:
