@@ -46,7 +46,7 @@ def x_of_v(v: Tensor, shape: tuple[int, int, int]) -> Tensor:
     _spread(v.transpose(0, 1), rows.movedim(3, 0), 3)
     padded = v.new_empty(n, height + 2, width + 2, c)
     _spread(rows, _cells(padded).movedim(1, 0), 1)
-    return padded[:, 1:-1, 1:-1].contiguous().permute(0, 3, 1, 2)
+    return padded[:, 1:-1, 1:-1].permute(0, 3, 1, 2).contiguous(memory_format=torch.channels_last)
 
 
 def _cells(padded: Tensor) -> Tensor:
@@ -103,17 +103,18 @@ def y_of_m(m: Tensor, shape: tuple[int, int, int]) -> Tensor:
     o, height, width = shape
     m = m.view(3, 3, -1, height // 2, width // 2, o)
     n = m.shape[2]
-    y = m.new_empty(n, height // 2, 2, width // 2, 2, o)
+    y = torch.empty((n, *shape), dtype=m.dtype, memory_format=torch.channels_last)
+    tiles = _tiles(y)
     for i, row in enumerate((m[0] + m[1], m[1] - m[2])):
-        torch.add(row[0], row[1], out=y[:, :, i, :, 0])
-        torch.sub(row[1], row[2], out=y[:, :, i, :, 1])
-    return y.view(n, height, width, o).permute(0, 3, 1, 2)
+        torch.add(row[0], row[1], out=tiles[:, :, i, :, 0])
+        torch.sub(row[1], row[2], out=tiles[:, :, i, :, 1])
+    return y
 
 
 def m_of_y(y: Tensor) -> Tensor:
     """Returns the adjoint of `y_of_m`: M [9, T, O]."""
     n, o, height, width = y.shape
-    tiles = y.permute(0, 2, 3, 1).contiguous().view(n, height // 2, 2, width // 2, 2, o)
+    tiles = _tiles(y.contiguous(memory_format=torch.channels_last))
     above, below = tiles[:, :, 0], tiles[:, :, 1]
     m = y.new_empty(3, 3, n, height // 2, width // 2, o)
     for m_row, row in zip(m, (above, above + below, -below), strict=True):
@@ -122,3 +123,9 @@ def m_of_y(y: Tensor) -> Tensor:
         torch.add(left, right, out=m_row[1])
         torch.neg(right, out=m_row[2])
     return m.view(9, -1, o)
+
+
+def _tiles(y: Tensor) -> Tensor:
+    """Returns a view of images [N, O, h, w], channels last, as tiles [N, h/2, 2, w/2, 2, O]."""
+    n, o, height, width = y.shape
+    return y.permute(0, 2, 3, 1).view(n, height // 2, 2, width // 2, 2, o)
