@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 from pydantic.fields import FieldInfo
 
-from client.cli import COMMANDS, cli
+from client.cli import cli
 from services.common.settings import ServiceSettings, accepted_range, choices_of, default_of, env_of, flag_of
 from services.compressor.settings import CompressorSettings
 from services.generator.settings import GeneratorSettings
@@ -77,18 +77,17 @@ def accepted(field: FieldInfo) -> str:
 
 def cli_page() -> str:
     """Returns docs/cli.md."""
-    names = ["", *COMMANDS]
-    return "\n".join([CLI_INTRODUCTION, *(cli_section(name) for name in names)])
-
-
-def cli_section(name: str) -> str:
-    """Returns the help of one command, of the whole program for an empty name."""
     top = click.Context(cli, info_name="client", **{**cli.context_settings, "terminal_width": CLI_WIDTH})
-    command = cli.get_command(top, name) if name else cli
-    if not command:
-        raise SystemExit(f"there is no command {name!r}")
-    context = click.Context(command, info_name=name, parent=top) if name else top
-    return f"## client {name}".rstrip() + f"\n\n```text\n{command.get_help(context)}\n```\n"
+    return "\n".join([CLI_INTRODUCTION, *cli_sections(cli, top)])
+
+
+def cli_sections(command: click.Command, context: click.Context) -> Iterator[str]:
+    """Yields the help of a command, then that of its subcommands."""
+    yield f"## {context.command_path}\n\n```text\n{command.get_help(context)}\n```\n"
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            if below := command.get_command(context, name):
+                yield from cli_sections(below, click.Context(below, info_name=name, parent=context))
 
 
 PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page, "cli.md": cli_page}
