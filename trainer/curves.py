@@ -18,8 +18,8 @@ from trainer.logs import Row
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#2f6db3", "#d9782d", "#3c8f5a", "#7d5ba6", "#8a8a8a"
 MIN_ROWS = 5
 """Fewer make no curve."""
-SMOOTHING_ROWS, SMOOTHING_SHARE = 15, 1 / 40
-"""The heavy line is a running mean over so many rows, in long runs over this share of them."""
+SMOOTHING_ROWS, SMOOTHING_SHARE = 3, 1 / 20
+"""The heavy line is a running mean over this share of the rows, and over at least so many."""
 
 
 def save_curves(rows: list[Row], run: Path) -> None:

@@ -170,16 +170,18 @@ class Trainer:
         Raises:
             DivergedError: a loss or a weight became infinite or not a number; it was not saved.
             CollapsedError: the samples collapsed, and the settings say that the run ends then.
-            RunError: the checkpoint could not be written; the one before is sound.
-            OSError: something else could not be written; likewise.
+            RunError: something could not be written; the newest checkpoint is sound.
         """
         self.group.on_first(self.recorder.open, self.step)
         self._watch.start()
         try:
             self._train(watcher or Watcher())
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):  # a full disk would hide what happened first
                 self.recorder.close()
+            if isinstance(error, OSError):
+                reason = error.strerror or error
+                raise RunError(f"{self.run} cannot be written: {reason}; its checkpoint is whole") from error
             raise
         finally:
             self._watch.stop()
