@@ -62,7 +62,7 @@ def choose_provider(device: Device) -> str:
 
 
 def instruction_set() -> str:
-    """Returns the CPU's architecture and the widest vector instructions that it has, such as "x86_64 avx2"."""
+    """Returns the CPU's architecture and its widest vector instructions, such as "x86_64 avx2"."""
     features = cast("dict[str, bool]", cpu_features)
     widest = next((name.lower() for name in _VECTOR_INSTRUCTIONS if features.get(name)), "")
     return f"{platform.machine()} {widest}".strip()
@@ -195,10 +195,12 @@ def to_pixels(images: NDArray[np.float32]) -> NDArray[np.uint8]:
     images += np.float32(1)
     images *= np.float32(127.5)
     np.rint(images, out=images)
-    np.clip(images, 0, 255, out=images)
-    n, c, h, w = images.shape
-    pixels = np.empty((n, h, w, c), np.uint8)
-    np.copyto(pixels.transpose(0, 3, 1, 2), images, casting="unsafe")
+    np.clip(images, np.float32(0), np.float32(255), out=images)
+    planes = images.astype(np.uint8)
+    n, channels, height_px, width_px = images.shape
+    pixels = np.empty((n, height_px, width_px, channels), np.uint8)
+    for channel in range(channels):  # several times as fast as a transpose
+        pixels[..., channel] = planes[:, channel]
     return pixels
 
 

@@ -33,9 +33,13 @@ def latents(seeds: Sequence[int], z_dim: int) -> NDArray[np.float32]:
     words = np.empty((len(seeds), 2 * pairs), np.uint64)
     for row, seed in zip(words, seeds, strict=True):
         row[:] = _philox.words(seed, 2 * pairs)
-    uniform = ((words >> np.uint64(11)) + 0.5) * 2.0**-53
-    radius = np.sqrt(-2 * np.log(uniform[:, 0::2]))
-    angle = 2 * np.pi * uniform[:, 1::2]
+    uniform = (words >> np.uint64(11)).astype(np.float64)
+    uniform += 0.5
+    uniform *= 2.0**-53
+    radius = np.log(uniform[:, 0::2])
+    radius *= -2
+    np.sqrt(radius, out=radius)
+    angle = uniform[:, 1::2] * (2 * np.pi)
     normal = np.empty((len(seeds), 2 * pairs))
     np.multiply(radius, np.cos(angle), out=normal[:, 0::2])
     np.multiply(radius, np.sin(angle), out=normal[:, 1::2])
@@ -78,7 +82,10 @@ def drawn_label_index(seed: int, n_labels: int) -> int:
 
 
 def _on_grid(values: NDArray[np.float64]) -> NDArray[np.float32]:
-    return (np.rint(values * 2.0**16) * _GRID).astype(np.float32)
+    values *= 1 / _GRID
+    np.rint(values, out=values)
+    values *= _GRID
+    return values.astype(np.float32)
 
 
 class _Philox(threading.local):
