@@ -68,11 +68,9 @@ def _last_losses(rows: list[Row]) -> Losses | None:
     """Returns the means over the last epoch; a row holds the means since the one before it."""
     if not rows:
         return None
-    starts = [0.0, *(row["step"] for row in rows)]
-    weights = np.array([row["step"] - start for row, start in zip(rows, starts, strict=False)])
-    weights[[row["epoch"] <= rows[-1]["epoch"] - 1 for row in rows]] = 0
-    if not weights.any():
-        weights[-1] = 1
+    ends = np.array([row["epoch"] for row in rows])
+    starts = np.concatenate([[0.0], ends[:-1]])
+    weights = np.maximum(ends - np.maximum(starts, ends[-1] - 1), 0)
     means = [float(np.average([row[name] for row in rows], weights=weights)) for name in ("d_loss", "g_loss")]
     return Losses(discriminator=means[0], generator=means[1])
 

@@ -20,6 +20,8 @@ from trainer.study.record import RunRecord, StudyRecord
 
 KINDS = {"kid": "KID", "fd": "FD", "coverage": "coverage", "cas": "CAS", "label_accuracy": "label accuracy"}
 """Metrics in the tables for people, with their names there; evaluation.json of each run has all."""
+TEXT_COLUMNS = ("device", "study_model")
+"""Columns of text that may be empty."""
 
 TIMES_NOTE = (
     "Our times are those of training with sample grids and checkpoints, without metrics. The last column is "
@@ -104,13 +106,20 @@ def write(folder: Path, record: StudyRecord) -> None:
     writer.writeheader()
     writer.writerows(rows)
     buffer = pa.BufferOutputStream()
-    pq.write_table(pa.table({name: [row.get(name) for row in rows] for name in names}), buffer)
+    pq.write_table(pa.table({name: _column(name, [row.get(name) for row in rows]) for name in names}), buffer)
     for suffix, data in (
         ("md", to_markdown(record).encode()),
         ("csv", text.getvalue().encode()),
         ("parquet", buffer.getvalue().to_pybytes()),
     ):
         write_atomically(folder / f"study.{suffix}", data)
+
+
+def _column(name: str, values: list[Any]) -> pa.Array:
+    """Returns a column that has its type even when nothing is known yet."""
+    if any(value is not None for value in values):
+        return pa.array(values)
+    return pa.array(values, pa.string() if name in TEXT_COLUMNS else pa.float64())
 
 
 def flat(run: RunRecord) -> dict[str, Any]:

@@ -79,8 +79,8 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 def _ticks(low: float, high: float) -> list[float]:
     """Returns three to seven round numbers of which the first and last enclose the range."""
-    span = (high - low) or abs(high) or 1.0
+    span = max(high - low, 1e-6 * max(abs(low), abs(high)), 1e-6)  # losses that hardly change are a line
     power = 10.0 ** math.floor(math.log10(span / 4))
     step = next(power * factor for factor in (1, 2, 5, 10) if span / (power * factor) <= 5)
     first, last = math.floor(low / step), math.ceil(high / step)
-    return [round(number * step, 10) for number in range(first, max(last, first + 1) + 1)]
+    return [number * step for number in range(first, max(last, first + 1) + 1)]
