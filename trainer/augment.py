@@ -22,25 +22,28 @@ def augment(images: Tensor, p: float, rng: torch.Generator, group: Group) -> Ten
     if p <= 0:
         return images
     size, n = images.shape[2], len(images) * group.world
-    brightness, saturation, contrast = (group.slice(torch.rand(n, 1, 1, 1, generator=rng)) for _ in range(3))
-    changed = images + (brightness.to(images) - 0.5)
+
+    def own(numbers: Tensor) -> Tensor:
+        return group.slice(numbers).to(images.device, non_blocking=True)
+
+    brightness, saturation, contrast = (own(torch.rand(n, 1, 1, 1, generator=rng)) for _ in range(3))
+    shift_px = own(torch.randint(-(size // 8), size // 8 + 1, (n, 2), generator=rng))
+    chosen = own(torch.rand(n, 1, 1, 1, generator=rng) < p)
+    changed = images + (brightness - 0.5)
     grey = changed.mean(1, keepdim=True)
-    changed = grey + (changed - grey) * (saturation.to(images) * 2)
+    changed = grey + (changed - grey) * (saturation * 2)
     mean = changed.mean((1, 2, 3), keepdim=True)
-    changed = mean + (changed - mean) * (contrast.to(images) + 0.5)
-    shift_px = torch.randint(-(size // 8), size // 8 + 1, (n, 2), generator=rng)
-    changed = _translate(changed, group.slice(shift_px))
-    chosen = group.slice(torch.rand(n, 1, 1, 1, generator=rng)) < p
-    return torch.where(chosen.to(images.device), changed, images)
+    changed = mean + (changed - mean) * (contrast + 0.5)
+    return torch.where(chosen, _translate(changed, shift_px), images)
 
 
 def _translate(images: Tensor, shift_px: Tensor) -> Tensor:
     n, _, size, _ = images.shape
-    pad = size // 8
+    pad, device = size // 8, images.device
     padded = F.pad(images, (pad, pad, pad, pad), mode="reflect")
-    rows = (torch.arange(size) + pad)[None, :] + shift_px[:, :1]
-    columns = (torch.arange(size) + pad)[None, :] + shift_px[:, 1:]
-    batch = torch.arange(n)[:, None, None]
+    places = torch.arange(size, device=device)[None, :] + pad
+    rows, columns = places + shift_px[:, :1], places + shift_px[:, 1:]
+    batch = torch.arange(n, device=device)[:, None, None]
     moved = padded.permute(0, 2, 3, 1)[batch, rows[:, :, None], columns[:, None, :]]  # [N, S, S, C]
     return moved.permute(0, 3, 1, 2)
 

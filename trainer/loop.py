@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from trainer.average import Average
 from trainer.budget import Budget
 from trainer.checkpoint import RunError
 from trainer.config import Config
@@ -88,9 +88,7 @@ class Trainer:
             torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
             torch.backends.cudnn.benchmark = True  # every batch has the same shape
         self.update = Update(config, len(data.label_names), self.device, self.group)
-        self.average = AveragedModel(
-            self.update.generator, multi_avg_fn=get_ema_multi_avg_fn(config.ema_decay), use_buffers=True
-        ).requires_grad_(False)
+        self.average = Average(self.update.generator, config.ema_decay)
         for network in (self.update.generator, self.update.discriminator):
             share_batch_norm(network, self.group)
         self.sampler = Sampler(

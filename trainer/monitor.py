@@ -28,8 +28,9 @@ LOW_DIVERSITY = 0.1
 """Below this share of the photographs' diversity a label is low."""
 PATIENCE_CHECKS, PATIENCE_STEPS = 3, 500
 """It has collapsed when it was low in so many checks in a row, over at least so many steps."""
-RISE = 1.25
-"""A label whose diversity has grown by this factor is on its way up: the wait begins anew."""
+RISE, RISE_FROM = 1.25, 0.02
+"""A label whose diversity has grown by this factor, or from nothing to more than so much, is on its way up:
+the wait begins anew."""
 YOUNG_STEPS = 1_000
 """A generator starts with one grey picture; what it draws in its first steps is not held against it."""
 HIGH_LEAD = 0.98
@@ -96,7 +97,7 @@ class CollapseMonitor:
                 self._low.pop(name, None)
                 continue
             low = self._low.setdefault(name, _Low(step, value))
-            if value > low.value * RISE and not low.told:
+            if value > max(low.value, RISE_FROM) * RISE and not low.told:
                 low = self._low[name] = _Low(step, value)
             low.checks += 1
             lasts = low.checks >= PATIENCE_CHECKS and step - low.since >= self.patience_steps

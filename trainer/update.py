@@ -129,7 +129,8 @@ class Update:
         """Returns new images for the labels, float32."""
         z = torch.randn(self.config.batch_size, self.config.z_dim, generator=rng)
         with self._autocast():
-            return self._generate(self.group.slice(z).to(self.device), label).float()
+            z = self.group.slice(z).to(self.device, non_blocking=True)
+            return self._generate(z, label).float()
 
     def _discriminator_step(
         self, real: Tensor, fake: Tensor, label: Tensor, rng: torch.Generator, progress: float
@@ -168,7 +169,7 @@ class Update:
         """Returns the gradient penalty for a weight of 1, computed in float32."""
         if self.config.penalty == "wgan-gp":
             share = self.group.slice(torch.rand(self.config.batch_size, 1, 1, 1, generator=rng))
-            between = fake.lerp(real, share.to(self.device)).requires_grad_(True)
+            between = fake.lerp(real, share.to(self.device, non_blocking=True)).requires_grad_(True)
             return losses.one_centred_penalty(self.discriminator(between, label), between)
         terms = []
         for images in (real, fake):

@@ -68,7 +68,7 @@ def load(trainer: Trainer, source: Path) -> dict[str, Any]:
     module = trainer.averaged_generator()
     merged = _merge(module.state_dict(), average, ours["generator"] & theirs["generator"], rows)
     module.load_state_dict(merged or {})
-    # An average of nothing yet would be replaced by the generator at the first step.
+    # An average of nothing yet would soon be replaced by the generator.
     trainer.average.n_averaged.copy_(state["average"]["n_averaged"])
     run = path.parent.parent if path.parent.name == "checkpoints" else path.parent
     return {

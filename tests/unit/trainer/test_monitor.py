@@ -96,6 +96,10 @@ def test_a_slow_start_is_no_collapse() -> None:
     flat = [0.011, 0.013, 0.010, 0.012, 0.0125, 0.011, 0.013]
     found = [monitor.check(2 * OLD + 105 * i, {"": value}) for i, value in enumerate(flat)]
     assert [""] in found
+    dead = [monitor.check(4 * OLD + 105 * i, {"": 10.0 ** (i - 10)}) for i in range(7)]
+    assert [""] not in dead  # it was told already
+    other = CollapseMonitor(photographs({"a": 100}), 0, 16, seed=0)
+    assert [""] in [other.check(4 * OLD + 105 * i, {"": 10.0 ** (i - 10)}) for i in range(7)]
 
 
 def test_counting_continues_after_a_resumption() -> None:
