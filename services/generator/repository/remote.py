@@ -78,7 +78,7 @@ class RemoteFolder:
         core: Any = fsspec.core
         try:
             # What was listed once is not to be believed the next time.
-            return core.url_to_fs(self._url, use_listings_cache=False, skip_instance_cache=True)
+            return core.url_to_fs(self._url, use_listings_cache=False)
         except (ImportError, ValueError) as error:
             hint = ": pip install 'ganpress[s3]'" if self.url.startswith("s3:") else ""
             raise RepositoryError(
