@@ -12,7 +12,7 @@ import click
 
 from trainer.data.options import DISAGREEING, LABEL_RULES, UNKNOWN, DataOptions
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(path_type=Path)
 
 _OPTIONS = (
     click.option("--include", multiple=True, help="Take only paths that match this pattern; repeatable."),

@@ -44,12 +44,16 @@ def decode(raw: RawImage, size_px: int, channels: int) -> np.ndarray:
     return np.asarray(image).reshape(size_px, size_px, channels).transpose(2, 0, 1)
 
 
-def _open(raw: RawImage, channels: int) -> Image.Image:
-    name = PurePosixPath(raw.name)
-    if name.name.lower() in _JUNK_NAMES or name.name.startswith("._"):
+def check_name(name: str) -> None:
+    """Raises UnusableError when the file at path `name` cannot be meant as an image."""
+    path = PurePosixPath(name)
+    if path.name.lower() in _JUNK_NAMES or path.name.startswith("._"):
         raise UnusableError("junk file of an operating system")
-    if name.suffix.lower() in _NO_IMAGE_SUFFIXES:
+    if path.suffix.lower() in _NO_IMAGE_SUFFIXES:
         raise UnusableError("no image by its name")
+
+
+def _open(raw: RawImage, channels: int) -> Image.Image:
     if raw.data is None:
         raise UnusableError("photo missing")
     try:

@@ -165,7 +165,7 @@ def read_label_file(path: Path, column: str = "label") -> dict[str, str]:
         SourceError: the file is not readable, or a column is missing.
     """
     rows = _csv_rows(path, ("file", column))
-    return {row["file"].removeprefix("./"): (row[column] or "").strip().lower() for row in rows}
+    return {row["file"].removeprefix("./"): row[column].strip().lower() for row in rows}
 
 
 def read_label_map(path: Path) -> dict[str, str]:
@@ -198,12 +198,12 @@ def read_label_map(path: Path) -> dict[str, str]:
 def _csv_rows(path: Path, columns: tuple[str, str]) -> list[dict[str, str]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            rows = list(reader)
+            reader = csv.DictReader(file, restval="")
+            rows, there = list(reader), reader.fieldnames or ()
     except (ValueError, csv.Error) as error:
         raise SourceError(f"{path} is not a readable CSV file: {error}") from error
     for column in columns:
-        if column not in (reader.fieldnames or ()):
-            there = ", ".join(reader.fieldnames or ()) or "none"
-            raise SourceError(f"{path} has no column {column!r}; its columns are: {there}")
+        if column not in there:
+            listed = ", ".join(there) or "none"
+            raise SourceError(f"{path} has no column {column!r}; its columns are: {listed}")
     return rows

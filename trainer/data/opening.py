@@ -24,7 +24,7 @@ def open_or_prepare(
     size_px: int,
     channels: int,
     options: DataOptions | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> PreparedSet:
     """Returns the set to train on, in the size that a new run needs.
 

@@ -27,6 +27,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from trainer.data.dataset import UNLABELLED, Dataset
 from trainer.data.errors import SetError
+from trainer.data.examine import LeftOut
 from trainer.data.splits import TRAIN
 
 SET_FILE = "set.json"
@@ -208,7 +209,7 @@ def write_split(
         (path, label_names[label] if label != UNLABELLED else "")
         for path, label in zip(files, labels, strict=True)
     )
-    write_table(folder / f"{name}.files.csv", ("file", "label"), rows)
+    _write_table(folder / f"{name}.files.csv", ("file", "label"), rows)
     data = Dataset(np.load(folder / f"{name}.images.npy", mmap_mode="r"), labels, label_names)
     return SplitInfo(
         images=len(chosen), images_per_label=data.counts, unlabelled=data.unlabelled, sha256=data.sha256()
@@ -222,7 +223,13 @@ def write_info(folder: Path, info: SetInfo) -> None:
         _sync(file)
 
 
-def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+def write_left_out(folder: Path, left_out: Iterable[LeftOut]) -> None:
+    """Writes left_out.csv, sorted."""
+    rows = sorted((file.file, file.reason, file.detail) for file in left_out)
+    _write_table(folder / "left_out.csv", ("file", "reason", "detail"), rows)
+
+
+def _write_table(path: Path, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     """Writes a CSV; bytes of names that are no text are escaped."""
     with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

@@ -1,5 +1,7 @@
 """A small data set on disk, and runs too small to learn anything."""
 
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,14 @@ TINY = {
     "epochs": 4.0, "checkpoint_every_steps": 5, "threads": 1, "device": "cpu",
     "tensorboard": False,
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    """Signal handlers are as before when a test ran the command in this process."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, handler)
 
 
 @pytest.fixture
