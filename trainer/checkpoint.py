@@ -124,3 +124,15 @@ def load_config(run: Path) -> Config:
 def write_json(path: Path, record: dict[str, Any]) -> None:
     """Replaces the file at `path` by `record`."""
     write_atomically(path, json.dumps(record, indent=2).encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns a record of a run, such as data.json.
+
+    Raises:
+        RunError: it is missing or damaged.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is missing or damaged") from error

@@ -119,7 +119,8 @@ class _SharedBatchNorm(_BatchNorm):
     def _check_input_dim(self, input: Tensor) -> None:  # noqa: A002 - PyTorch's signature
         pass
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+    @torch.compiler.disable  # it talks to the other processes
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 # pyright: ignore[reportIncompatibleMethodOverride]
         """Returns x, [N, C, ...], normalised."""
         if not self.training:
             return super().forward(input)

@@ -49,7 +49,9 @@ def start(
     trainer = Trainer(config, data, run, group)
     environment = _environment(trainer)
     if init_from:
-        environment["init_from"] = warmstart.load(trainer, init_from)
+        origin = warmstart.load(trainer, init_from)
+        environment["init_from"] = origin
+        data_record = data_record | {"terms": warmstart.terms(origin, data_record["terms"])}
 
     def write() -> None:
         run.mkdir(parents=True, exist_ok=True)
@@ -82,7 +84,17 @@ def resume(data: Dataset, run: Path, *, group: Group | None = None, config: Conf
     trainer.restore(state)
     if config and config != kept:
         group.on_first(write_atomically, run / "config.json", config.to_json().encode())
+    group.on_first(_note_device, run, _environment(trainer)["device"])
     return trainer
+
+
+def _note_device(run: Path, device: str) -> None:
+    """Adds the device to environment.json, where it is another than before."""
+    path = run / "environment.json"
+    environment = checkpoint.read_json(path)
+    if environment["device"].split(", then ")[-1] != device:
+        environment["device"] += f", then {device}"
+        checkpoint.write_json(path, environment)
 
 
 def _environment(trainer: Trainer) -> dict[str, Any]:

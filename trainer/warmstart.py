@@ -7,7 +7,6 @@ keep theirs, others start fresh.
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -71,11 +70,13 @@ def load(trainer: Trainer, source: Path) -> dict[str, Any]:
     # An average of nothing yet would soon be replaced by the generator.
     trainer.average.n_averaged.copy_(state["average"]["n_averaged"])
     run = path.parent.parent if path.parent.name == "checkpoints" else path.parent
+    data = checkpoint.read_json(run / "data.json") if (run / "data.json").exists() else {}
     return {
         "run": str(run.resolve()),
         "step": state["step"],
         "checkpoint_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "data": _data_name(run),
+        "data": data.get("name", ""),
+        "data_terms": data.get("terms", ""),
         "data_sha256": state["data_sha256"],
         "labels": [name for name in new if name in old],
         "discriminator": fits["discriminator"],
@@ -127,9 +128,14 @@ def _differences(theirs: Config, ours: Config) -> str:
     return "; ".join(texts) or "they are built differently"
 
 
-def _data_name(run: Path) -> str:
-    """Returns the name of the data that a run was trained on, as far as it is known."""
-    try:
-        return str(json.loads((run / "data.json").read_text())["name"])
-    except (OSError, ValueError, KeyError):
-        return ""
+def terms(origin: dict[str, Any], own: str) -> str:
+    """Returns the terms of the data of a run that started from `origin`, as `load` returned it.
+
+    The weights have learned from both data sets; the model card has to say so.
+    """
+    text = (
+        f"started from weights trained on {origin['data'] or 'other data'} "
+        f"(step {origin['step']}, checkpoint {origin['checkpoint_sha256'][:12]}"
+    )
+    text += f"; {origin['data_terms']})" if origin["data_terms"] else ")"
+    return f"{own}; {text}" if own else text

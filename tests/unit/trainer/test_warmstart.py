@@ -58,6 +58,11 @@ def test_same_labels_same_weights(dataset: Dataset, tiny: dict, tmp_path: Path) 
     assert record["data_sha256"] == dataset.sha256()
     assert record["discriminator"] is True
     assert len(record["checkpoint_sha256"]) == 64
+    terms = json.loads((tmp_path / "new/data.json").read_text())["terms"]
+    assert (
+        terms
+        == f"started from weights trained on photos (step 5, checkpoint {record['checkpoint_sha256'][:12]})"
+    )
 
 
 def test_labels_go_by_name(
