@@ -208,6 +208,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "wgan-gp": _WGAN_GP,
     "sgan": _DCGAN | {"architecture": "sgan", "classifier_weight": 1.0},
     "cgan": {},
+    "guided": {"feature_weight": 0.3, "penalty_gamma": 0.3},
     "study-dcgan": _DCGAN | {"batch_size": 20},
     "study-cgan": _WGAN_GP | {"batch_size": 20},
 }
