@@ -12,7 +12,6 @@ import json
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -25,14 +24,14 @@ from ganpress.v1.model_card_pb2 import Metric, ModelCard, TrainingData, Training
 from google.protobuf import json_format
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
 
 from trainer import checkpoint
 from trainer.checkpoint import load_config
 from trainer.config import Config
 from trainer.errors import TrainerError
-from trainer.models import build
+from trainer.metrics import record
 from trainer.models.base import Generator
+from trainer.sampling import generator_of
 
 CARD_FORMAT_VERSION = 1
 NOISE_CONTRACT = "philox-box-muller-1"
@@ -75,14 +74,17 @@ def export(run: Path, repository: Path, text: CardText) -> Path:
 
     Raises:
         RunError: the run has no usable checkpoint.
-        ExportError: the version exists, or ONNX Runtime does not agree with PyTorch.
+        ExportError: the version exists, ONNX Runtime does not agree with PyTorch, or the run was evaluated at
+            another step.
+        MetricsError: the run's evaluation is damaged.
     """
     target = repository / text.name / str(text.version)
     if target.exists():
         raise ExportError(f"{target} exists; choose another --version")
     config = load_config(run)
     state = checkpoint.load(run / "checkpoint.pt")
-    generator = _averaged_generator(config, state)
+    measured = _measured(run, int(state["step"]))
+    generator = generator_of(config, state)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as tmp:
         folder = Path(tmp) / "model"
@@ -93,46 +95,12 @@ def export(run: Path, repository: Path, text: CardText) -> Path:
         _store_as_float16(exact, folder / "model.onnx")
         metrics += _check_float16(generator, exact, folder / "model.onnx")
         exact.unlink()
-        card = _card(run, config, state, text, folder / "model.onnx", metrics)
+        card = _card(run, config, state, text, folder / "model.onnx", metrics + measured)
         (folder / "card.json").write_text(
             json_format.MessageToJson(card, preserving_proto_field_name=False) + "\n"
         )
         folder.rename(target)
     return target
-
-
-def _averaged_generator(config: Config, state: dict) -> Generator:
-    """Returns the averaged generator with batch statistics taken anew for its weights.
-
-    The running statistics in the checkpoint belong to the generator that was trained, not to its average.
-    """
-    torch.manual_seed(config.seed)
-    torch.set_num_threads(config.threads)
-    generator, _ = build(config, len(state["label_names"]))
-    prefix = "module."
-    average = {k.removeprefix(prefix): v for k, v in state["average"].items() if k.startswith(prefix)}
-    generator.load_state_dict(average)
-    rng = torch.Generator().manual_seed(config.seed)
-    n_labels = max(generator.n_labels, 1)
-
-    def batches() -> Iterator[list[tuple[Tensor, Tensor]]]:
-        for _ in range(50):
-            z = torch.randn(64, config.z_dim, generator=rng)
-            yield [(z, torch.randint(n_labels, (64,), generator=rng))]
-
-    update_bn(batches(), _Unpacked(generator))
-    return generator.eval()
-
-
-class _Unpacked(nn.Module):
-    """Calls a generator with a pair, the form in which `update_bn` hands over a batch."""
-
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        self.generator = generator
-
-    def forward(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
-        return self.generator(*inputs)
 
 
 class _ImageFromNoise(nn.Module):
@@ -249,6 +217,27 @@ def _check_float16(generator: Generator, exact: Path, half: Path) -> list[Metric
 
 def _to_grey_levels(image: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((image + 1) * 127.5), 0, 255).astype(np.int16)
+
+
+def _measured(run: Path, step: int) -> list[Metric]:
+    """Returns the figures of the run's evaluation, none where there was none.
+
+    Raises:
+        ExportError: they were measured at another step.
+    """
+    path = run / record.FILE
+    if not path.is_file():
+        return []
+    evaluation = record.read(path)
+    if (evaluation.step, evaluation.weights) != (step, "average"):
+        raise ExportError(
+            f"{path} was measured at step {evaluation.step} ({evaluation.weights} weights), but the "
+            f"checkpoint is of step {step}: evaluate again, or remove {path.name} to export without figures"
+        )
+    return [
+        Metric(name=figure.name, value=figure.value, method=figure.sentence())
+        for figure in evaluation.figures
+    ]
 
 
 def _card(

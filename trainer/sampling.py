@@ -56,14 +56,15 @@ def generator_of(config: Config, state: dict[str, Any], weights: Weights = "aver
 
     The running statistics of the average in the checkpoint belong to the generator that was trained, and
     those of that one lag behind its weights.
+
+    Raises:
+        RunError: the state is of another version of the networks.
     """
     generator, _ = build(config, len(state["label_names"]))
-    if weights == "average":
-        prefix = "module."
-        average = {k.removeprefix(prefix): v for k, v in state["average"].items() if k.startswith(prefix)}
-        generator.load_state_dict(average)
-    else:
-        generator.load_state_dict(state["generator"])
+    try:
+        generator.load_state_dict(_weights(state, weights))
+    except (RuntimeError, KeyError) as error:
+        raise RunError("the checkpoint does not fit its networks: it is of another GanPress") from error
     rng = torch.Generator().manual_seed(config.seed)
     n_labels = max(generator.n_labels, 1)
 
@@ -79,6 +80,13 @@ def generator_of(config: Config, state: dict[str, Any], weights: Weights = "aver
     finally:
         torch.set_num_threads(threads)
     return generator.eval()
+
+
+def _weights(state: dict[str, Any], weights: Weights) -> dict[str, Tensor]:
+    if weights == "raw":
+        return state["update"]["generator"]
+    prefix = "module."
+    return {k.removeprefix(prefix): v for k, v in state["average"].items() if k.startswith(prefix)}
 
 
 class _Unpacked(nn.Module):

@@ -29,5 +29,11 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
 
 
 def _short(number: float) -> str:
-    """Returns a number with three decimals below ten, fewer above."""
-    return f"{number:.3f}" if abs(number) < 10 else f"{number:.1f}" if abs(number) < 100 else f"{number:.0f}"
+    """Returns a number with three significant digits, or with three decimals where that is more."""
+    return (
+        f"{number:.3f}"
+        if 0.1 <= abs(number) < 10
+        else f"{number:.3g}"
+        if abs(number) < 1000
+        else f"{number:.0f}"
+    )
