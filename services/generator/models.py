@@ -138,17 +138,3 @@ def check_onnx(card: ModelCard, path: Path, where: str) -> None:
             f"{where} keeps the values of {external[0]!r} in another file, which its digest does not cover: "
             "store all weights in model.onnx"
         )
-
-
-def find_models(root: Path) -> list[Model]:
-    """Returns the sound models below `root`, sorted by name, then by version, newest first."""
-    from services.generator.repository.local import LocalFolder
-
-    folder = LocalFolder(root)
-    models: list[Model] = []
-    for entry in folder.scan():
-        try:
-            models.append(folder.fetch(entry))
-        except CorruptModelError:
-            continue
-    return sorted(models, key=lambda model: (model.name, -model.version))

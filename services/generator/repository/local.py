@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from services.generator.errors import CorruptModelError, IncompleteModelError, RepositoryError
@@ -101,6 +102,15 @@ class LocalFolder:
         if not is_file:
             raise CorruptModelError(f"{path} is not a file")
         return path
+
+
+def find_models(root: Path) -> list[Model]:
+    """Returns the sound models in a folder, sorted by name, then by version, newest first."""
+    folder, models = LocalFolder(root), list[Model]()
+    for entry in folder.scan():
+        with suppress(CorruptModelError):
+            models.append(folder.fetch(entry))
+    return sorted(models, key=lambda model: (model.name, -model.version))
 
 
 def _file_state(path: Path) -> str:

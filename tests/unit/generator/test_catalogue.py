@@ -6,7 +6,7 @@ import pytest
 
 from services.generator.catalogue import Catalogue
 from services.generator.errors import RequestError, UnknownModelError
-from services.generator.models import find_models
+from services.generator.repository.local import find_models
 from tests.helpers.models import write_model
 
 
