@@ -28,9 +28,8 @@ from ganpress.v1.image_pb2 import IMAGE_FORMAT_PNG, IMAGE_FORMAT_RAW_U8, ImageFo
 
 from services.common.server import CHANNEL_OPTIONS
 from services.generator.catalogue import Catalogue
-from services.generator.models import PACKAGED_MODELS, Model
+from services.generator.models import PACKAGED_MODELS, Model, find_models
 from services.generator.noise import latents
-from services.generator.repository.local import find_models
 from services.generator.settings import GeneratorSettings
 
 LOADS = ((1, 1), (8, 1), (32, 1), (1, 64), (4, 64))

@@ -42,9 +42,13 @@ def table(content: Table) -> str:
         else f'<td colspan="{span}"></td>'
         for title, span in content.groups[1:]
     )
-    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in content.head)
+    numbers = ["" if column < text_columns else ' class="number"' for column in range(len(content.head))]
+    head = "".join(
+        f'<th scope="col"{kind}>{escape(title)}</th>'
+        for kind, title in zip(numbers, content.head, strict=True)
+    )
     columns = "".join(f'<colgroup span="{span}"></colgroup>' for _, span in content.groups)
-    rows = "\n".join(f"<tr>{_cells(row, text_columns)}</tr>" for row in content.rows)
+    rows = "\n".join(f"<tr>{_cells(row, numbers)}</tr>" for row in content.rows)
     return (
         f'<div class="wide"><table>{columns}\n'
         f'<thead><tr><td colspan="{text_columns}"></td>{groups}</tr>\n<tr>{head}</tr></thead>\n'
@@ -52,11 +56,8 @@ def table(content: Table) -> str:
     )
 
 
-def _cells(row: Sequence[str], text_columns: int) -> str:
-    return "".join(
-        f"<td>{escape(cell)}</td>" if column < text_columns else f'<td class="number">{escape(cell)}</td>'
-        for column, cell in enumerate(row)
-    )
+def _cells(row: Sequence[str], kinds: Sequence[str]) -> str:
+    return "".join(f"<td{kind}>{escape(cell)}</td>" for kind, cell in zip(kinds, row, strict=True))
 
 
 def bullets(items: Sequence[str]) -> str:

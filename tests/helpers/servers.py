@@ -13,7 +13,7 @@ from pathlib import Path
 
 import grpc
 
-from services.common.server import CHANNEL_OPTIONS, Server, ServerOptions, Service
+from services.common.server import CHANNEL_OPTIONS, Server, Service
 
 
 @asynccontextmanager
@@ -21,20 +21,13 @@ async def serving(
     services: Sequence[Service], socket_dir: Path, *, grace_s: float = 0.0
 ) -> AsyncGenerator[grpc.aio.Channel]:
     """Serves on a Unix socket in `socket_dir` and yields a channel to it."""
-    server = Server(services, ServerOptions(grace_s=grace_s))
+    server = Server(services, grace_s=grace_s)
     address = await server.start(f"unix:{socket_dir / 'server.sock'}")
     try:
         async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
             yield channel
     finally:
         await server.stop()
-
-
-def metrics_url(log: str) -> str:
-    """Returns where a server of which this is the log gives its metrics."""
-    found = re.findall(r"metrics on (http://\S+)", log)
-    assert found, f"no metrics in:\n{log}"
-    return found[-1]
 
 
 class ServerProcess:

@@ -182,7 +182,10 @@ def _notes(run: RunRecord) -> list[str]:
     if run.not_measured:
         notes.append(f"quality was not measured: {run.not_measured}")
     if run.evaluation:
-        notes += [f"{name} was not measured: {why}" for name, why in run.evaluation.not_measured.items()]
+        missing = run.evaluation.not_measured
+        for reason in dict.fromkeys(missing.values()):
+            names = [name for name, why in missing.items() if why == reason]
+            notes.append(f"not measured: {', '.join(names)}: {reason}")
         notes += run.evaluation.notes
     return [" ".join(note.split()) for note in notes if note]
 

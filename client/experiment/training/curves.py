@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT = 400, 210
 _LEFT, _RIGHT, _TOP, _BOTTOM = 40, 8, 8, 34
 _MAX_POINTS = 400
 """Longer curves are drawn as means of neighbouring rows."""
-_SMOOTHING_SHARE, _MIN_SMOOTHING = 1 / 25, 5
+_SMOOTHING_SHARE = 1 / 12
 """The heavy line is a running mean over this share of the points."""
 MIN_ROWS = 2
 """Fewer make no curve."""
@@ -65,7 +65,7 @@ def _means(values: Sequence[float], group: int) -> list[float]:
 
 def _smooth(values: Sequence[float]) -> list[float]:
     """Returns the running mean; near the ends over the values there are."""
-    half = max(_MIN_SMOOTHING, round(len(values) * _SMOOTHING_SHARE)) // 2
+    half = round(len(values) * _SMOOTHING_SHARE) // 2
     sums = [0.0, *accumulate(values)]
     spans = [(max(i - half, 0), min(i + half + 1, len(values))) for i in range(len(values))]
     return [(sums[end] - sums[start]) / (end - start) for start, end in spans]

@@ -12,9 +12,6 @@ from client.experiment.training.record import Evaluation, Figure, Run, TrainingS
 KINDS = {
     "kid": "KID",
     "fd": "FD",
-    "precision": "precision",
-    "recall": "recall",
-    "density": "density",
     "coverage": "coverage",
     "cas": "CAS",
     "label_accuracy": "label accuracy",
@@ -132,7 +129,7 @@ def _quality_table(measured: Sequence[tuple[Run, Evaluation]], features: str) ->
                 cells = [_mean([_figures(one).get(name) for _, one in same]) for name in names]
                 rows.append([f"{data}-{split}-{preset}, mean", f"{len(same)} seeds", *cells])
     head = ["images", "drawn", *(KINDS[name.rpartition("_")[0]] for name in names)]
-    return Table([("", 2), (f"by {features} features", len(names))], head, rows)
+    return Table([("", 2), ("mean ± standard deviation", len(names))], head, rows)
 
 
 def notes(runs: Sequence[Run]) -> list[str]:
@@ -143,7 +140,9 @@ def notes(runs: Sequence[Run]) -> list[str]:
         if run.not_measured:
             texts.append(f"quality was not measured: {run.not_measured}")
         if one := run.evaluation:
-            texts += [f"{name} was not measured: {reason}" for name, reason in one.not_measured.items()]
+            for reason in dict.fromkeys(one.not_measured.values()):
+                names = [name for name, why in one.not_measured.items() if why == reason]
+                texts.append(f"not measured: {', '.join(names)}: {reason}")
             texts += one.notes
         for text in filter(None, texts):
             found.setdefault(text, []).append(run.name)

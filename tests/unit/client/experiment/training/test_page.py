@@ -51,7 +51,7 @@ def test_the_page_is_whole(tmp_path: Path) -> None:
     assert "<h1>Training study: 7 of 8 runs</h1>" in page
     assert "a&amp;b" in page
     assert "training diverged at step 7 &lt;nan&gt;" in page
-    assert "cas was not measured: it draws without labels" in page
+    assert "not measured: cas: it draws without labels" in page
     assert "prefers-color-scheme" in page
 
 
