@@ -1,24 +1,25 @@
 """The models in the box."""
 
+from contextlib import aclosing
+
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from services.generator.models import PACKAGED_MODELS, find_models
-from services.generator.requests import SampleRequest
-from services.generator.sampler import Sampler
+from services.generator.sampler import Sample, Sampler, SampleRequest
 
 BODY_TYPES = {
     "convertible", "coupe", "hatchback", "minivan", "pickup", "sedan", "suv", "van", "wagon",
 }  # fmt: skip
 
 
-async def draw(request: SampleRequest) -> NDArray[np.uint8]:
-    """Returns the images of a request to the packaged models, uint8 [N, H, W, C]."""
+async def draw(request: SampleRequest) -> list[Sample]:
+    """Returns the images of a request to the packaged models."""
     sampler = Sampler(threads=1)
     await sampler.start()
     try:
-        return (await sampler.draw(request)).pixels
+        async with aclosing(sampler.sample(request)) as samples:
+            return [sample async for sample in samples]
     finally:
         await sampler.stop()
 
@@ -43,7 +44,8 @@ def test_cards_say_where_the_models_come_from() -> None:
 @pytest.mark.parametrize("label", [*sorted(BODY_TYPES), "dog"])
 async def test_every_label_is_drawn_with_variety(label: str) -> None:
     """Each label gives 64-pixel colour pictures that differ from seed to seed and are not flat or noise."""
-    images = (await draw(SampleRequest(label=label, count=8, seed=100))).astype(float)
+    samples = await draw(SampleRequest(label=label, count=8, seed=100))
+    images = np.stack([sample.pixels for sample in samples]).astype(float)
     assert images.shape == (8, 64, 64, 3)
     assert images.std(axis=(1, 2, 3)).min() > 20
     assert images.std(axis=0).mean() > 15
@@ -54,5 +56,5 @@ async def test_every_label_is_drawn_with_variety(label: str) -> None:
 
 async def test_labels_matter() -> None:
     """The same seed under two labels gives two pictures."""
-    sedan, pickup = [await draw(SampleRequest(label=label, seed=5)) for label in ("sedan", "pickup")]
-    assert np.abs(sedan.astype(int) - pickup).mean() > 5
+    (sedan,), (pickup,) = [await draw(SampleRequest(label=label, seed=5)) for label in ("sedan", "pickup")]
+    assert np.abs(sedan.pixels.astype(int) - pickup.pixels).mean() > 5
