@@ -168,9 +168,8 @@ def _estimate(plans: Sequence[RunPlan], locations: dict[str, str], folder: Path)
             runs.append(estimate.Estimate(own, sets.images_of(whole[own.data], own), speeds[key]))
     _print(tables.estimates(runs))
     total = dt.timedelta(seconds=round(sum(run.duration_s for run in runs)))
-    click.echo(
-        f"{len(runs)} runs, about {total} of training on this machine as it is now; metrics not counted"
-    )
+    count = f"{len(runs)} run{'s' * (len(runs) > 1)}"
+    click.echo(f"{count}, about {total} of training on this machine as it is now; metrics not counted")
 
 
 def _shown() -> Shown:

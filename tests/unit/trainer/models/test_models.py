@@ -23,7 +23,7 @@ def config_of(preset: str, **settings: object) -> Config:
 def test_one_step(preset: str, size_px: int, channels: int) -> None:
     """Images have their shape and range, one step moves every parameter, and all stays finite."""
     # The relativistic loss sees differences of logits only, which a bias of the last layer does not change.
-    loss = {"loss": "minimax"} if preset == "cgan" else {}
+    loss = {"loss": "minimax"} if preset in ("cgan", "guided") else {}
     config = config_of(preset, image_size_px=size_px, channels=channels, **loss)
     update = Update(config, N_LABELS, torch.device("cpu"), Group())
     networks = {"generator": update.generator, "discriminator": update.discriminator}
