@@ -5,7 +5,7 @@ from __future__ import annotations
 import grpc
 
 from services.common.errors import StatusTable
-from services.compressor.codecs import CodecError, TooManyPixelsError
+from services.compressor.codecs import CodecError, MissingPackageError, TooManyPixelsError
 
 
 class RequestError(ValueError):
@@ -18,6 +18,7 @@ class ResultTooLargeError(Exception):
 
 ERRORS: StatusTable = {
     CodecError: grpc.StatusCode.INVALID_ARGUMENT,
+    MissingPackageError: grpc.StatusCode.FAILED_PRECONDITION,
     TooManyPixelsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     RequestError: grpc.StatusCode.INVALID_ARGUMENT,
     ResultTooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,

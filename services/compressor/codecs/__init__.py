@@ -14,12 +14,21 @@ from services.compressor.codecs.errors import (
     CodecError,
     CorruptDataError,
     InvalidOptionError,
+    MissingPackageError,
     TooManyPixelsError,
     UnknownCodecError,
     UnsupportedImageError,
 )
 from services.compressor.codecs.files import decode, identify
-from services.compressor.codecs.metrics import bits_per_pixel, psnr, ssim
+from services.compressor.codecs.metrics import (
+    bd_rate,
+    bits_per_pixel,
+    ms_ssim,
+    psnr,
+    psnr_y,
+    ssim,
+    ssimulacra2,
+)
 from services.compressor.codecs.registry import codec_class, get_codec, list_codecs
 
 __all__ = [
@@ -28,12 +37,14 @@ __all__ = [
     "CodecError",
     "CorruptDataError",
     "InvalidOptionError",
+    "MissingPackageError",
     "Parameter",
     "Pixels",
     "TooManyPixelsError",
     "UnknownCodecError",
     "UnsupportedImageError",
     "avif",
+    "bd_rate",
     "bits_per_pixel",
     "codec_class",
     "dct",
@@ -44,9 +55,12 @@ __all__ = [
     "jpeg2000",
     "kmeans",
     "list_codecs",
+    "ms_ssim",
     "png",
     "psnr",
+    "psnr_y",
     "ssim",
+    "ssimulacra2",
     "tga",
     "tiff",
     "webp",

@@ -5,7 +5,8 @@ CodecError
 ├── InvalidOptionError       an option is unknown, out of range or at odds with another
 ├── UnsupportedImageError    a sound image that cannot be taken, such as an animation
 ├── CorruptDataError         no image, or one that is truncated or altered
-└── TooManyPixelsError       more pixels than the caller accepts
+├── TooManyPixelsError       more pixels than the caller accepts
+└── MissingPackageError      an optional package is not installed
 
 Every message is one sentence for the user: it names the value and what would be accepted.
 """
@@ -33,3 +34,10 @@ class CorruptDataError(CodecError):
 
 class TooManyPixelsError(CodecError):
     """The header announces more pixels than the caller accepts; nothing was decoded."""
+
+
+class MissingPackageError(CodecError):
+    """Something needs an optional package that is not installed; the message says how to get it."""
+
+    def __init__(self, what: str, package: str, extra: str) -> None:
+        super().__init__(f"{what} needs the package {package}: pip install 'ganpress[{extra}]'")
