@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit  # pyright: ignore[reportMissingTypeStubs]
 
 from services.compressor.codecs.base import Pixels
+from services.compressor.codecs.coding import compiled
+
+_GOLDEN = np.uint64(0x9E3779B1)
+"""2^32 over the golden ratio: the upper bits of a product with it are a good hash (Knuth, TAOCP 6.4)."""
 
 
 def packed_colors(image: Pixels) -> npt.NDArray[np.uint32]:
@@ -30,71 +33,66 @@ def unpacked_colors(packed: npt.NDArray[np.uint32], channels: int) -> Pixels:
     return np.stack([packed >> np.uint32(shift) & np.uint32(255) for shift in shifts], axis=-1).astype(np.uint8)
 
 
-@njit(cache=True, nogil=True)
 def count_colors(
     pixels: npt.NDArray[np.uint32],
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     """Returns the distinct colours in the order of their first pixel, their counts, and each pixel's number.
 
-    A hash table with linear probing: its memory grows with the colours, not with the pixels.
+    A hash table with linear probing, at most half full: its memory grows with the colours, not with the pixels.
     """
-    bits = 12
-    table = np.full(1 << bits, -1, np.int32)
-    colors = np.empty(1 << (bits - 1), np.uint32)
-    counts = np.zeros(1 << (bits - 1), np.int64)
     numbers = np.empty(len(pixels), np.int32)
-    used = 0
-    previous = np.uint32(0)
-    number = np.int32(-1)
-    for i in range(len(pixels)):
+    colors, counts = np.empty(1 << 11, np.uint32), np.zeros(1 << 11, np.int64)
+    done = used = 0
+    while True:
+        table = np.full(2 * len(colors), -1, np.int32)
+        hash_bits = len(table).bit_length() - 1
+        done, used = _count(pixels, done, table, hash_bits, colors, counts, used, numbers)
+        if done == len(pixels):
+            return colors[:used].copy(), counts[:used].copy(), numbers
+        colors, counts = np.resize(colors, 2 * used), np.resize(counts, 2 * used)
+
+
+@compiled
+def _count(
+    pixels: npt.NDArray[np.uint32],
+    start: int,
+    table: npt.NDArray[np.int32],
+    hash_bits: int,
+    colors: npt.NDArray[np.uint32],
+    counts: npt.NDArray[np.int64],
+    used: int,
+    numbers: npt.NDArray[np.int32],
+) -> tuple[int, int]:
+    """Counts pixels from `start` on until the colours find no room; returns where it stopped and the colours."""
+    mask = len(table) - 1
+    for number in range(used):
+        slot = _slot(colors[number], hash_bits)
+        while table[slot] >= 0:
+            slot = (slot + 1) & mask
+        table[slot] = number
+    number = -1
+    for i in range(start, len(pixels)):
         color = pixels[i]
-        if number < 0 or color != previous:
-            slot = _slot(color, bits)
-            number = table[slot]
+        if number < 0 or color != colors[number]:
+            slot = _slot(color, hash_bits)
+            number = np.int64(table[slot])
             while number >= 0 and colors[number] != color:
-                slot = (slot + 1) & ((1 << bits) - 1)
-                number = table[slot]
+                slot = (slot + 1) & mask
+                number = np.int64(table[slot])
             if number < 0:
                 if used == len(colors):
-                    bits += 1
-                    colors, counts = _doubled(colors), _doubled(counts)
-                    table = _table(colors, used, bits)
-                    slot = _free_slot(table, color, bits)
-                number = np.int32(used)
+                    return i, used
+                number = used
                 table[slot] = number
-                colors[used] = color
-                counts[used] = 0
+                colors[number] = color
+                counts[number] = 0
                 used += 1
-            previous = color
         counts[number] += 1
         numbers[i] = number
-    return colors[:used].copy(), counts[:used].copy(), numbers
+    return len(pixels), used
 
 
-@njit(cache=True, nogil=True)
-def _slot(color: int, bits: int) -> int:
-    """Fibonacci hashing: the upper bits of the product with 2^32 over the golden ratio."""
-    return np.int64(((np.uint64(color) * np.uint64(0x9E3779B1)) & np.uint64(0xFFFFFFFF)) >> np.uint64(32 - bits))
-
-
-@njit(cache=True, nogil=True)
-def _free_slot(table: npt.NDArray[np.int32], color: int, bits: int) -> int:
-    slot = _slot(color, bits)
-    while table[slot] >= 0:
-        slot = (slot + 1) & ((1 << bits) - 1)
-    return slot
-
-
-@njit(cache=True, nogil=True)
-def _table(colors: npt.NDArray[np.uint32], used: int, bits: int) -> npt.NDArray[np.int32]:
-    table = np.full(1 << bits, -1, np.int32)
-    for number in range(used):
-        table[_free_slot(table, colors[number], bits)] = number
-    return table
-
-
-@njit(cache=True, nogil=True)
-def _doubled(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
-    doubled = np.empty(2 * len(values), values.dtype)
-    doubled[: len(values)] = values
-    return doubled
+@compiled
+def _slot(color: int, hash_bits: int) -> int:
+    product = np.uint64(color) * _GOLDEN & np.uint64(0xFFFFFFFF)
+    return np.int64(product >> np.uint64(32 - hash_bits))

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit  # pyright: ignore[reportMissingTypeStubs]
 
+from services.compressor.codecs.coding import compiled
 from services.compressor.codecs.kmeans.space import Points
 from services.compressor.codecs.kmeans.tree import MOMENTS, Tree
 
@@ -18,7 +18,7 @@ _MOST_DEPTH = 40
 """Above the 32 bits of a place in the tree."""
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def lloyd(
     tree: Tree, centers: Points, sums: npt.NDArray[np.int64], passes: int, least_gain: float
 ) -> float:
@@ -45,7 +45,7 @@ def lloyd(
     return before
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _moved(centers: Points, sums: npt.NDArray[np.int64]) -> float:
     """Puts centres on the means of their points; returns the sum of the squares about the means."""
     total = 0.0
@@ -60,7 +60,7 @@ def _moved(centers: Points, sums: npt.NDArray[np.int64]) -> float:
     return total
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def assign(tree: Tree, centers: Points, sums: npt.NDArray[np.int64], labels: npt.NDArray[np.uint8]) -> None:
     """Finds the nearest centre of each point, the first one of equals.
 
@@ -106,7 +106,7 @@ def assign(tree: Tree, centers: Points, sums: npt.NDArray[np.int64], labels: npt
                 labels[i] = center
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _filter(low, high, centers, candidates, count, left):
     """Copies the candidates that may be nearest to a point of a box; returns how many."""
     m0, m1 = (low[0] + high[0]) >> 1, (low[1] + high[1]) >> 1
@@ -141,7 +141,7 @@ def _filter(low, high, centers, candidates, count, left):
     return kept
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _nearest(point, centers, candidates, count):
     best = candidates[0]
     least = np.int32(0x7FFFFFFF)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit  # pyright: ignore[reportMissingTypeStubs]
 
+from services.compressor.codecs.coding import compiled
 from services.compressor.codecs.kmeans.space import Points
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def variance_cut(points: Points, weights: npt.NDArray[np.int64], k: int) -> Points:
     """Returns at most k centres, [k, 4]; fewer where there are fewer points.
 
@@ -48,7 +48,7 @@ def variance_cut(points: Points, weights: npt.NDArray[np.int64], k: int) -> Poin
     return centers[:groups].copy()
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _measure(points, weights, order, group, first, end, centers, spread, axis):
     """Sets a group's mean, its squares about the mean, and the axis with most of them."""
     weight = np.int64(0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit  # pyright: ignore[reportMissingTypeStubs]
 
+from services.compressor.codecs.coding import compiled
 from services.compressor.codecs.kmeans.lloyd import lloyd
 from services.compressor.codecs.kmeans.space import Points
 from services.compressor.codecs.kmeans.tree import MOMENTS, Tree
@@ -13,7 +13,7 @@ from services.compressor.codecs.kmeans.tree import MOMENTS, Tree
 _SETTLE_PASSES = 3
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def breathe(tree: Tree, centers: Points, seed: int, trials: int) -> float:
     """Improves centres, [k, 4], in place; returns the sum of squares that is left.
 
@@ -49,7 +49,7 @@ def breathe(tree: Tree, centers: Points, seed: int, trials: int) -> float:
     return least
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _split(centers: Points, moments: npt.NDArray[np.int64], more: int, state: np.uint64) -> np.uint64:
     """Splits the `more` centres with the largest squares along an axis; the new ones come last."""
     k = len(moments)
@@ -78,7 +78,7 @@ def _split(centers: Points, moments: npt.NDArray[np.int64], more: int, state: np
     return state
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _merge(centers: Points, moments: npt.NDArray[np.int64], count: int, fewer: int) -> None:
     """Merges pairs of the first `count` centres, the cheapest first, until there are `fewer` fewer."""
     partner = np.empty(count, np.int64)
@@ -109,7 +109,7 @@ def _merge(centers: Points, moments: npt.NDArray[np.int64], count: int, fewer: i
             _find_partner(centers, moments, count, drop, partner, cost)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _find_partner(centers, moments, count, center, partner, cost):
     """Finds the centre with which merging costs least."""
     cost[center] = np.inf
@@ -118,7 +118,7 @@ def _find_partner(centers, moments, count, center, partner, cost):
             _offer(centers, moments, center, other, partner, cost)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _offer(centers, moments, center, other, partner, cost):
     squares = np.int64(0)
     for channel in range(4):

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit  # pyright: ignore[reportMissingTypeStubs]
 
+from services.compressor.codecs.coding import compiled
 from services.compressor.codecs.kmeans.space import Points
 
 MOMENTS = 9
@@ -70,7 +70,7 @@ def merged(tree: Tree, bits: int) -> tuple[Points, npt.NDArray[np.int64]]:
     return means.astype(np.int32), weights
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _nodes(
     keys: npt.NDArray[np.uint32], points: Points, weights: npt.NDArray[np.int64]
 ) -> tuple[
@@ -130,7 +130,7 @@ def _nodes(
     return first[:nodes].copy(), end[:nodes].copy(), depth[:nodes].copy(), skip[:nodes].copy(), low, high, sums
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _split(keys: npt.NDArray[np.uint32], start: int, stop: int) -> int:
     """Returns the first of the sorted places whose highest differing bit is set."""
     differing = keys[start] ^ keys[stop - 1]
