@@ -19,7 +19,6 @@ import onnxruntime
 
 from benchmarks.serving import limits, models, ours
 from benchmarks.serving.load import LOADS, STREAM, Load, Measured, put
-from benchmarks.serving.processes import Processes
 
 LONG_STREAM = 100_000
 
@@ -42,7 +41,7 @@ async def measure(root: Path, size_px: int, rounds: int, duration_s: float, opti
                 rates.append(await asyncio.to_thread(runners[name], size, duration_s / 2))
             for load, measured in loads.items():
                 await put(load, ask, server, duration_s, measured)
-        print(f"\n## {size_px}×{size_px}, ONNX Runtime {onnxruntime.__version__}, {cores} cores\n")
+        print(f"\n## {size_px}x{size_px}, ONNX Runtime {onnxruntime.__version__}, {cores} cores\n")
         print(
             "| ONNX Runtime alone, images/s | " + " | ".join(f"batch {n}" for n in limits.BATCH_SIZES) + " |"
         )
@@ -59,7 +58,7 @@ async def measure(root: Path, size_px: int, rounds: int, duration_s: float, opti
 def print_loads(loads: dict[Load, Measured], limit: float) -> None:
     """Prints the table of a server."""
     print(
-        "\n| callers × images | images/s | of the limit | p50 ms | p99 ms | CPU ms an image: server | callers |"
+        "\n| callers x images | images/s | of the limit | p50 ms | p99 ms | CPU ms an image: server | callers |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for load, m in loads.items():

@@ -24,7 +24,7 @@ class Load:
     images: int
 
     def __str__(self) -> str:
-        return f"{self.clients} × {self.images:,}"
+        return f"{self.clients} x {self.images:,}"
 
 
 LOADS = (Load(1, 1), Load(8, 1), Load(32, 1), Load(1, 64))

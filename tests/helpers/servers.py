@@ -92,7 +92,7 @@ async def server_process(
 
 @contextmanager
 def server(module: str, *options: str) -> Generator[str]:
-    """Runs a service as `python -m MODULE --port 0 ...` and yields its address; for tests that do not await."""
+    """Runs a service as `python -m MODULE --port 0 ...`, yields its address; for tests that do not await."""
     command = [sys.executable, "-m", module, "--port", "0", *options]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:

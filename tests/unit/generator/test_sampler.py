@@ -17,7 +17,7 @@ from services.generator.errors import NoModelsError, RequestError, UnknownModelE
 from services.generator.images import Provenance
 from services.generator.requests import SampleRequest, Walk
 from services.generator.sampler import Sampler
-from services.generator.scheduling import ClosedError, QueueFullError
+from services.generator.scheduling import QueueFullError
 from tests.helpers.models import BODY_TYPES, write_model
 
 
@@ -286,10 +286,10 @@ async def test_full_queue(model_root):
 
 
 async def test_stopped(model_root):
-    """After it was stopped a sampler refuses."""
+    """After it was stopped a sampler has no models."""
     async with started(model_root) as sampler:
         pass
-    with pytest.raises(ClosedError):
+    with pytest.raises(UnknownModelError, match="the models are none"):
         await draw(sampler)
 
 
@@ -304,7 +304,7 @@ async def test_corrupt_models_are_left_out(tmp_path, caplog):
     async with started(tmp_path) as sampler:
         assert [model.name for model in sampler.catalogue.models] == ["dogs"]
         assert len(await draw(sampler, count=3)) == 3
-    assert "model left out" in caplog.text
+    assert "model cars version 1 cannot be loaded, it is left out" in caplog.text
     assert "'z' is tensor(float)" in caplog.text
 
 
