@@ -58,12 +58,13 @@ async def measure(root: Path, size_px: int, rounds: int, duration_s: float, opti
 def print_loads(loads: dict[Load, Measured], limit: float) -> None:
     """Prints the table of a server."""
     print(
-        "\n| callers x images | images/s | of the limit | p50 ms | p99 ms | CPU ms an image: server | callers |"
+        "\n| callers x images | images/s | of the limit | p50 ms | p99 ms | CPU ms/image: server | callers |"
     )
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for load, m in loads.items():
         print(
-            f"| {load} | {m.rate:.0f} | **{m.rate / limit:.2f}** | {m.latency_ms(50):.1f} | {m.latency_ms(99):.1f} "
+            f"| {load} | {m.rate:.0f} | **{m.rate / limit:.2f}** "
+            f"| {m.latency_ms(50):.1f} | {m.latency_ms(99):.1f} "
             f"| {median(m.server_cpu_ms):.2f} | {median(m.client_cpu_ms):.2f} |",
             flush=True,
         )
