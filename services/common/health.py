@@ -63,12 +63,13 @@ class Health(HealthServicer):
         """Streams the state of a name, SERVICE_UNKNOWN while there is none such, until the server stops."""
         told = None
         while True:
-            changed = self._changed
+            # As they are before the answer: what changes while it is sent is told next.
+            changed, stopping = self._changed, self._stopping
             answer = self._answer(request.service)
             if answer != told:
                 yield answer
                 told = answer
-            if self._stopping:
+            if stopping:
                 return
             await changed.wait()
 

@@ -18,7 +18,7 @@ class Scheduler:
     """Threads that compute the batches of any number of lanes, which take turns."""
 
     def __init__(self, threads: int) -> None:
-        """Starts the threads; `close` ends them."""
+        """Takes the number of threads, which start with the first lane; `close` ends them."""
         self._lock = threading.Lock()
         self._ready = threading.Condition(self._lock)
         self._lanes: deque[Lane[Any, Any]] = deque()
@@ -29,8 +29,7 @@ class Scheduler:
             threading.Thread(target=self._work, name=f"compute-{number}", daemon=True)
             for number in range(threads)
         ]
-        for thread in self._threads:
-            thread.start()
+        self._started = False
 
     @property
     def threads(self) -> int:
@@ -56,6 +55,10 @@ class Scheduler:
         lane = Lane(name, function, options, self._lock, self._wake, observer)
         with self._lock:
             self._lanes.append(lane)
+        if not self._started:
+            self._started = True
+            for thread in self._threads:
+                thread.start()
         return lane
 
     async def shut(self, lane: Lane[Any, Any]) -> None:
@@ -69,8 +72,9 @@ class Scheduler:
         with self._lock:
             self._closed = True
             self._ready.notify_all()
-        for thread in self._threads:
-            thread.join()
+        if self._started:
+            for thread in self._threads:
+                thread.join()
 
     def _wake(self, lane: Lane[Any, Any]) -> None:
         """Tells a free thread that something waits in a lane; under the lock."""
