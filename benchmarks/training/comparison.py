@@ -5,9 +5,9 @@ prepared set, looks at the distances several times during each run, and prints M
 spreads over the seeds, ratios to plain DCGAN at the same seed, and the last KID beside the best. Runs that
 FOLDER holds already are not made again, so that a comparison that was stopped goes on.
 
-All generators have equally many features, and all averages of weights the same half-life in images, so that
-what differs is the recipe; discriminators keep the presets' proportion to them. The budget counts images that a generator has drawn to learn from; wgan-gp's
-critic sees five times as many.
+All generators have equally many features, discriminators keep the presets' proportion to them, and all
+averages of weights have the same half-life in images, so that what differs is the recipe. The budget counts
+images that a generator has drawn to learn from; wgan-gp's critic sees five times as many.
 """
 
 from __future__ import annotations
