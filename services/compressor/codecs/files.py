@@ -5,6 +5,7 @@ from __future__ import annotations
 from services.compressor.codecs import container
 from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Pixels
 from services.compressor.codecs.dct import Dct
+from services.compressor.codecs.errors import UnsupportedImageError
 from services.compressor.codecs.kmeans import Kmeans, is_kmeans
 from services.compressor.codecs.pillow_codec import PillowCodec
 from services.compressor.codecs.reading import open_image, read_pixels

@@ -23,8 +23,8 @@ from services.compressor.codecs.seed import guard
 from services.compressor.codecs.seed.guard import GuardSample
 from services.compressor.codecs.seed.layout import CODEC_NUMBER, Origin, SeedPayload
 
-SIZE_AIM_BYTES = 80
-"""A file that holds no difference is kept to this length if possible."""
+_PAYLOAD_AIM_BYTES = 71
+"""To which the payload without a difference is kept if possible; with the container's header it makes 80."""
 
 # Grey levels. Other CPUs and versions of ONNX Runtime differ by up to 1.4e-4 before rounding.
 _GUARDED = 2e-4
@@ -146,8 +146,8 @@ class SeedCodec:
             return image
         if not self._tolerate or not payload.guard:
             raise RegenerationError(
-                "the generator draws another image here than the one stored: the checksum differs, the samples "
-                f"by {deviation} grey levels or more; tolerate={max(deviation, 1)} would accept it"
+                "the generator draws another image here than the one stored: its checksum differs, and "
+                f"samples do by {deviation} grey levels; tolerate={max(deviation, 1)} would accept it"
             )
         if deviation > self._tolerate:
             raise RegenerationError(
@@ -209,19 +209,18 @@ def _with_guard(payload: SeedPayload, image: Pixels, values: npt.NDArray[np.floa
     count = sum(distance <= _GUARDED for distance, _ in nearest)
     count = min(max(count, _LEAST_SAMPLES), len(nearest))
     wanted = sum(distance <= _GUARDED_IF_SHORT for distance, _ in nearest)
-    aim = SIZE_AIM_BYTES + len(payload.difference)
+    aim_bytes = _PAYLOAD_AIM_BYTES + len(payload.difference)
     flat = image.reshape(-1)
 
-    def file(count: int) -> bytes:
+    def packed(count: int) -> bytes:
         samples = sorted(GuardSample(place, int(flat[place])) for _, place in nearest[:count])
-        height_px, width_px, channels = image.shape
-        packed = replace(payload, guard=tuple(samples)).pack()
-        return Container(CODEC_NUMBER, width_px, height_px, channels, packed).pack()
+        return replace(payload, guard=tuple(samples)).pack()
 
-    data = file(count)
-    while count < wanted and len(longer := file(count + 1)) <= aim:
+    data = packed(count)
+    while count < wanted and len(longer := packed(count + 1)) <= aim_bytes:
         data, count = longer, count + 1
-    return data
+    height_px, width_px, channels = image.shape
+    return Container(CODEC_NUMBER, width_px, height_px, channels, data).pack()
 
 
 def _edited_by(generated: Pixels, difference: Pixels, is_halved: bool) -> Pixels:

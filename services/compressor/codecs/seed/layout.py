@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import struct
 from dataclasses import dataclass
@@ -15,12 +14,14 @@ CODEC_NUMBER = 4
 DIGEST_BYTES = 16
 """What is kept of the model's SHA-256: enough to tell any two models apart."""
 
-_HAS_TRUNCATION, _HAS_DIFFERENCE, _IS_HALVED = 1, 2, 4
+_NO_TRUNCATION, _SHORT_TRUNCATION, _ANY_TRUNCATION = 0, 1, 2
+_HAS_DIFFERENCE, _IS_HALVED = 4, 8
 _SEED_SHIFT = 4
 _MAX_SEED = 2**64 - 1
 _LONGEST_LABEL_BYTES = 255
 _HEX = re.compile(f"[0-9a-f]{{{2 * DIGEST_BYTES},64}}")
-_FLOAT64, _CRC = struct.Struct("<d"), struct.Struct("<I")
+_FLOAT64, _UINT16, _CRC = struct.Struct("<d"), struct.Struct("<H"), struct.Struct("<I")
+_SHORT_UNIT = 10_000
 
 
 @dataclass(frozen=True)
@@ -71,25 +72,16 @@ class SeedPayload:
         origin = self.origin
         seed = origin.seed.to_bytes(max(1, -(-origin.seed.bit_length() // 8)), "little")
         label = origin.label.encode()
+        kind, truncation = _packed_truncation(origin.truncation)
         flags = (
-            (origin.truncation != 1) * _HAS_TRUNCATION
+            kind
             | bool(self.difference) * _HAS_DIFFERENCE
             | self.is_halved * _IS_HALVED
             | (len(seed) - 1) << _SEED_SHIFT
         )
-        truncation = _FLOAT64.pack(origin.truncation) if origin.truncation != 1 else b""
-        return b"".join(
-            [
-                bytes([flags]),
-                bytes.fromhex(origin.model_digest)[:DIGEST_BYTES],
-                bytes([len(label)]) + label,
-                seed,
-                truncation,
-                _CRC.pack(self.checksum),
-                pack_guard(self.guard),
-                self.difference,
-            ]
-        )
+        digest = bytes.fromhex(origin.model_digest[: 2 * DIGEST_BYTES])
+        head = bytes([flags]) + digest + bytes([len(label)]) + label + seed + truncation
+        return head + _CRC.pack(self.checksum) + pack_guard(self.guard) + self.difference
 
     @classmethod
     def unpack(cls, payload: bytes) -> SeedPayload:
@@ -103,17 +95,37 @@ class SeedPayload:
         digest = reader.take(DIGEST_BYTES).hex()
         label = reader.take(reader.take(1)[0])
         seed = int.from_bytes(reader.take((flags >> _SEED_SHIFT & 7) + 1), "little")
-        truncation = _FLOAT64.unpack(reader.take(8))[0] if flags & _HAS_TRUNCATION else 1.0
+        truncation = _read_truncation(flags & 3, reader)
         checksum = _CRC.unpack(reader.take(4))[0]
         guard, guard_bytes = unpack_guard(reader.rest())
         difference = reader.rest()[guard_bytes:]
-        if bool(difference) != bool(flags & _HAS_DIFFERENCE) or not math.isfinite(truncation) or flags & 0x88:
+        if bool(difference) != bool(flags & _HAS_DIFFERENCE) or flags & 0x80:
             raise CorruptDataError("the seed file contradicts itself: its flags are not those of its parts")
         try:
             origin = Origin(digest, label.decode(), seed, truncation)
         except (UnicodeDecodeError, InvalidOptionError) as error:
             raise CorruptDataError(f"the seed file names no generated image: {error}") from None
         return cls(origin, checksum, guard, difference, bool(flags & _IS_HALVED))
+
+
+def _packed_truncation(truncation: float) -> tuple[int, bytes]:
+    """Returns how a truncation is written, and its bytes: most are a few decimals."""
+    if truncation == 1:
+        return _NO_TRUNCATION, b""
+    short = round(truncation * _SHORT_UNIT)
+    if short / _SHORT_UNIT == truncation:
+        return _SHORT_TRUNCATION, _UINT16.pack(short)
+    return _ANY_TRUNCATION, _FLOAT64.pack(truncation)
+
+
+def _read_truncation(kind: int, reader: _Reader) -> float:
+    if kind == _NO_TRUNCATION:
+        return 1.0
+    if kind == _SHORT_TRUNCATION:
+        return _UINT16.unpack(reader.take(2))[0] / _SHORT_UNIT
+    if kind == _ANY_TRUNCATION:
+        return _FLOAT64.unpack(reader.take(8))[0]
+    raise CorruptDataError("the seed file was altered: there is no truncation of kind 3")
 
 
 class _Reader:
