@@ -17,7 +17,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
@@ -35,14 +35,25 @@ from ganpress.v1.compressor_service_pb2 import (
 from ganpress.v1.compressor_service_pb2_grpc import CompressorServiceStub
 from ganpress.v1.generator_service_pb2 import (
     GeneratedImage,
-    GenerateRequest,
+    GenerateStreamRequest,
     GetModelRequest,
+    GetModelResponse,
     ListModelsRequest,
     ListModelsResponse,
+    ModelRuntime,
 )
 from ganpress.v1.generator_service_pb2_grpc import GeneratorServiceStub
 from ganpress.v1.image_pb2 import IMAGE_FORMAT_PNG
 from ganpress.v1.model_card_pb2 import ModelCard
+from ganpress.v1.model_repository_service_pb2 import (
+    ListModelVersionsRequest,
+    ListModelVersionsResponse,
+    LoadModelRequest,
+    LoadModelResponse,
+    UnloadModelRequest,
+    UnloadModelResponse,
+)
+from ganpress.v1.model_repository_service_pb2_grpc import ModelRepositoryServiceStub
 
 from client.channel import check_address, open_channel
 from client.codec_options import OptionValue, OptionValueError, build_options
@@ -56,6 +67,7 @@ from client.errors import (
     from_status,
     status_code,
 )
+from client.generation import FileFormat, Priority, check_range, generate_request
 from client.window import Window
 from services.common.server import MAX_MESSAGE_BYTES
 
@@ -69,7 +81,6 @@ _Stream = grpc.aio.UnaryStreamCall[Any, T] | grpc.aio.StreamStreamCall[Any, T]
 DEFAULT_TIMEOUT_S = 60.0
 MAX_IMAGE_BYTES = MAX_MESSAGE_BYTES - 2**16
 """Largest image file that a message holds; the rest is left for what describes it."""
-MAX_SEED = 2**64 - 1
 
 _WINDOW_ITEMS = 32
 _WINDOW_BYTES = 2 * MAX_MESSAGE_BYTES
@@ -159,11 +170,32 @@ class GanpressClient:
 
     async def get_model(self, name: str, version: int = 0) -> ModelCard:
         """Returns a model's card; version 0 is the newest."""
-        _check_range("version", version, 0, 2**32 - 1)
+        return (await self._get_model(name, version)).card
+
+    async def get_runtime(self, name: str, version: int = 0) -> ModelRuntime:
+        """Returns what computes a model's images; servers with the same probe digest draw the same ones."""
+        return (await self._get_model(name, version)).runtime
+
+    async def model_versions(self) -> ListModelVersionsResponse:
+        """Returns all versions in the generator's model repository, with their states and why."""
         connection = await self._connect("generator")
-        request = GetModelRequest(name=name, version=version)
-        call = GeneratorServiceStub(connection.channel).GetModel(request, timeout=self._timeout_s)
-        return (await _answer(call, connection.peer)).card
+        stub = ModelRepositoryServiceStub(connection.channel)
+        call = stub.ListModelVersions(ListModelVersionsRequest(), timeout=self._timeout_s)
+        return await _answer(call, connection.peer)
+
+    async def load_model(self, name: str, version: int = 0) -> LoadModelResponse:
+        """Loads a version, or with 0 what the generator's version policy chooses; it is served then."""
+        connection = await self._connect("generator")
+        stub = ModelRepositoryServiceStub(connection.channel)
+        request = LoadModelRequest(name=name, version=version)
+        return await _answer(stub.LoadModel(request, timeout=self._timeout_s), connection.peer)
+
+    async def unload_model(self, name: str, version: int = 0) -> UnloadModelResponse:
+        """Lets the generator serve a version, or with 0 a model, no longer; running calls end well."""
+        connection = await self._connect("generator")
+        stub = ModelRepositoryServiceStub(connection.channel)
+        request = UnloadModelRequest(name=name, version=version)
+        return await _answer(stub.UnloadModel(request, timeout=self._timeout_s), connection.peer)
 
     async def generate(
         self,
@@ -171,36 +203,54 @@ class GanpressClient:
         model: str = "",
         model_version: int = 0,
         label: str = "",
+        label_mix: Mapping[str, float] | None = None,
         count: int = 1,
         seed: int | None = None,
+        seeds: Sequence[int] = (),
+        to_seed: int | None = None,
         truncation: float | None = None,
-    ) -> AsyncIterator[GeneratedImage]:
-        """Draws images as PNG files, in the order of their seeds.
+        file_format: FileFormat = "png",
+        quality: int | None = None,
+        priority: Priority = "normal",
+    ) -> AsyncGenerator[GeneratedImage]:
+        """Draws images as files, in their order.
 
         Args:
             model: Model name; empty takes the one that has the label, or the server's default.
             model_version: Model version; 0 is the newest.
             label: Label for a conditional model; empty draws one from each image's seed.
+            label_mix: Weights of several labels in place of one, for models that mix labels.
             count: How many images.
             seed: Seed of the first image, 0 to 2^64 - 1; image i has seed + i. None: drawn by the server.
+            seeds: Seed of each image, in place of `seed` and `count`.
+            to_seed: Draws `count` images on the way from `seed` to this one.
             truncation: Factor on the latent vector, above 0 and at most 1; None: 1.
+            file_format: Format of the files.
+            quality: Quality of JPEG and WebP, 1 to 100; None: 90.
+            priority: Rank among the requests that wait for the server.
         """
-        if not 0 <= count < 2**32:
-            raise InputError(f"count is {count}: it must be at least 1 and within the generator's limit")
-        _check_range("model version", model_version, 0, 2**32 - 1)
-        if seed is not None:
-            _check_range("seed", seed, 0, MAX_SEED)
-        request = GenerateRequest(
+        request = generate_request(
             model=model,
             model_version=model_version,
             label=label,
+            label_mix=label_mix,
             count=count,
             seed=seed,
+            seeds=seeds,
+            to_seed=to_seed,
             truncation=truncation,
-            format=IMAGE_FORMAT_PNG,
+            file_format=file_format,
+            quality=quality,
+            priority=priority,
         )
         connection = await self._connect("generator")
-        call = GeneratorServiceStub(connection.channel).Generate(request)
+        stub = GeneratorServiceStub(connection.channel)
+        if request.count == 1:  # one answer costs less than a stream
+            answer = await _answer(stub.Generate(request, timeout=self._timeout_s), connection.peer)
+            for image in answer.images:
+                yield image
+            return
+        call = stub.GenerateStream(GenerateStreamRequest(request=request))
         try:
             while response := await self._next_answer(call, connection.peer):
                 for image in response.images:
@@ -316,6 +366,13 @@ class GanpressClient:
             for _, task in running:
                 task.cancel()
 
+    async def _get_model(self, name: str, version: int) -> GetModelResponse:
+        check_range("version", version, 0, 2**32 - 1)
+        connection = await self._connect("generator")
+        request = GetModelRequest(name=name, version=version)
+        call = GeneratorServiceStub(connection.channel).GetModel(request, timeout=self._timeout_s)
+        return await _answer(call, connection.peer)
+
     async def _compress(self, request: CompressRequest) -> CompressResponse:
         connection = await self._connect("compressor")
         call = CompressorServiceStub(connection.channel).Compress(request, timeout=self._timeout_s)
@@ -402,12 +459,6 @@ async def _answer(call: Awaitable[T], peer: Peer) -> T:
         return await call
     except grpc.aio.AioRpcError as error:
         raise from_rpc_error(error, peer) from error
-
-
-def _check_range(name: str, value: int, low: int, high: int) -> None:
-    """Checks that a field can hold the value; narrower limits are the server's matter."""
-    if not low <= value <= high:
-        raise InputError(f"{name} is {value}: it must be a whole number from {low} to {high}")
 
 
 def _check_size(image: bytes) -> None:

@@ -20,7 +20,7 @@ COMMANDS = {
     "compress": "Compress images.",
     "decompress": "Give compressed images back as PNG.",
     "inspect": "Tell what image files are and where they come from.",
-    "models": "List the models, or show one's card.",
+    "models": "List the models, show one's card, load and unload.",
     "codecs": "List the codecs, or show one's options.",
     "serve": "Run both services until stopped.",
     "experiment": "Compare the codecs on generated and real images.",

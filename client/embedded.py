@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from client.errors import GanpressError
-from services.common.server import AddressError, Server, Service
+from services.common.server import AddressError, Server, ServerOptions, Service
 from services.common.settings import SettingsError
 
 ServiceName = Literal["generator", "compressor"]
@@ -55,7 +55,7 @@ class EmbeddedServers:
             GanpressError: It cannot start: a bad setting, no model, no free port.
         """
         service = build_service(name, **_FLAGS[name])
-        server = Server([service], grace_s=0)
+        server = Server([service], ServerOptions(grace_s=0))
         try:
             address = await server.start(self._address(name))
         except (AddressError, *service.errors) as error:

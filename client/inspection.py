@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from PIL import Image, JpegImagePlugin
+from PIL import ExifTags, Image, JpegImagePlugin
 
 from client.errors import InputError
 from services.compressor.codecs import DEFAULT_MAX_PIXELS, CodecError, identify
@@ -37,7 +38,7 @@ class Inspection:
     settings: dict[str, Any]
     """Settings that the file still shows."""
     provenance: dict[str, str]
-    """Model, version, digest, label, seed and truncation of a generated PNG."""
+    """Model, version, digest, label, seed and truncation of a generated image."""
 
 
 def inspect_image(data: bytes) -> Inspection:
@@ -54,12 +55,8 @@ def inspect_image(data: bytes) -> Inspection:
             return _inspection(codec, data, *size, settings=_dct_settings(header.payload))
         with open_image(data) as image:
             settings = _SETTINGS[codec](image, data) if codec in _SETTINGS else {}
-            provenance = {
-                key.removeprefix(_PREFIX): str(value)
-                for key, value in image.info.items()
-                if isinstance(key, str) and key.startswith(_PREFIX) and value
-            }
-            return _inspection(codec, data, *image.size, _SAMPLES.get(image.mode, 1), settings, provenance)
+            channels = _SAMPLES.get(image.mode, 1)
+            return _inspection(codec, data, *image.size, channels, settings, _provenance(image))
     except CodecError as error:
         raise InputError(str(error)) from error
 
@@ -75,6 +72,26 @@ def _inspection(
 ) -> Inspection:
     rate = 8 * len(data) / (width_px * height_px)
     return Inspection(codec, width_px, height_px, channels, len(data), rate, settings, provenance or {})
+
+
+def _provenance(image: Image.Image) -> dict[str, str]:
+    """Reads what a generated file says of itself: a PNG in text chunks, others in EXIF."""
+    text = {
+        key.removeprefix(_PREFIX): str(value)
+        for key, value in image.info.items()
+        if isinstance(key, str) and key.startswith(_PREFIX) and value
+    }
+    exif = image.getexif()
+    if text or not str(exif.get(ExifTags.Base.Software, "")).startswith("GanPress "):
+        return text
+    try:
+        fields: Any = json.loads(exif.get(ExifTags.Base.ImageDescription, ""))
+    except (TypeError, ValueError):
+        return {}
+    if not isinstance(fields, dict):
+        return {}
+    told = cast("dict[str, Any]", fields)
+    return {k: v if isinstance(v, str) else json.dumps(v) for k, v in told.items() if v != ""}
 
 
 def _dct_settings(payload: bytes) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def dump(fields: dict[str, Any]) -> bytes:
 
 def of_generated(image: GeneratedImage) -> dict[str, Any]:
     """Returns what names a generated image: with it the same image can be drawn again."""
-    return {
+    fields: dict[str, Any] = {
         "model": image.model,
         "model_version": image.model_version,
         "model_digest": image.model_digest,
@@ -45,10 +45,20 @@ def of_generated(image: GeneratedImage) -> dict[str, Any]:
         "width_px": image.size.width_px,
         "height_px": image.size.height_px,
     }
+    if image.label_mix:
+        fields["label_mix"] = dict(image.label_mix)
+    if image.HasField("to_seed"):
+        fields |= {"to_seed": image.to_seed, "position": image.position}
+    return fields
 
 
 def key_of_generated(image: GeneratedImage) -> str:
-    """Returns `<model>-<label>-<seed>`, without the label where there is none."""
-    words = (image.model, image.label, str(image.seed))
+    """Returns `<model>-<label>-<seed>`, without the label where there is none.
+
+    A mix of labels has them all; an image of a walk has the other seed and its position behind.
+    """
+    labels = [image.label, *(f"{label}_{share:.3g}" for label, share in sorted(image.label_mix.items()))]
+    walk = [str(image.to_seed), f"{image.position:.6f}"] if image.HasField("to_seed") else []
     # A dot would end the key, a slash make a folder.
+    words = (image.model, *labels, str(image.seed), *walk)
     return "-".join(re.sub(r"[^\w-]+", "_", word) for word in words if word)

@@ -15,13 +15,16 @@ from pathlib import Path
 from grpc_tools import protoc
 
 PROTO_ROOT = Path(__file__).resolve().parent.parent / "protos"
+PACKAGES = ("ganpress/v1", "ganpress/inference")
 SUFFIXES = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py", "_pb2_grpc.pyi")
 
 
 def generate(out: Path) -> dict[str, bytes]:
     """Returns the stubs by their path below `out`, where they are written."""
     bin_dir = Path(sys.executable).parent
-    protos = sorted(str(p.relative_to(PROTO_ROOT)) for p in PROTO_ROOT.glob("ganpress/v1/*.proto"))
+    protos = sorted(
+        str(p.relative_to(PROTO_ROOT)) for folder in PACKAGES for p in (PROTO_ROOT / folder).glob("*.proto")
+    )
     args = [
         "protoc",
         f"-I{PROTO_ROOT}",
@@ -40,9 +43,24 @@ def generate(out: Path) -> dict[str, bytes]:
     for stub in out.rglob("*_pb2_grpc.py*"):
         if "_service_pb2" not in stub.name:
             stub.unlink()
+    for stub in out.glob("ganpress/inference/*_pb2.py"):
+        _use_own_pool(stub)
     return {
         str(p.relative_to(out)): p.read_bytes() for p in sorted(out.rglob("*")) if p.name.endswith(SUFFIXES)
     }
+
+
+def _use_own_pool(stub: Path) -> None:
+    """Lets a stub register its messages in the pool of `ganpress.inference`: others have the same names."""
+    text = stub.read_text(encoding="utf-8")
+    parts = text.split("_descriptor_pool.Default()")
+    if len(parts) != 2:
+        raise SystemExit(f"protoc writes {stub.name} in another way: it uses the default pool elsewhere")
+    text = "POOL".join(parts).replace(
+        "from google.protobuf import descriptor_pool as _descriptor_pool\n",
+        "from ganpress.inference import POOL\n",
+    )
+    stub.write_text(text, encoding="utf-8")
 
 
 def committed() -> dict[str, bytes]:

@@ -17,6 +17,7 @@ from trainer.config import Config
 from trainer.distributed import Group
 from trainer.guide import FeatureGuide
 from trainer.models import build
+from trainer.models.convolution import constant_weights
 
 NextBatch = Callable[[], tuple[Tensor, Tensor]]
 """Returns this rank's rows of the next batch: images float32 [B, C, S, S] in -1..1, channels last, and
@@ -140,17 +141,21 @@ class Update:
         terms: dict[str, Tensor] = {}
         p = self.augmentation.p
         real, fake = augment(real, p, rng, self.group), augment(fake, p, rng, self.group)
-        real_logit, fake_logit, scores = self._judge(real, fake, label)
-        loss = total = self._loss.discriminator(real_logit, fake_logit)
-        if scores is not None:
-            terms["classifier"] = losses.classification(scores, label, self.group)
-            total = total + c.classifier_weight * terms["classifier"]
-        if c.penalty_gamma and self.steps % c.penalty_every_steps == 0:
-            weight = c.penalty_every_steps * annealed(c.penalty_gamma, c.final_penalty_gamma, progress)
-            terms["penalty"] = self._penalty(real, fake, label, rng)
-            total = total + weight * terms["penalty"]
+        with constant_weights():
+            real_logit, fake_logit, scores = self._judge(real, fake, label)
+            loss = total = self._loss.discriminator(real_logit, fake_logit)
+            if scores is not None:
+                terms["classifier"] = losses.classification(scores, label, self.group)
+                total = total + c.classifier_weight * terms["classifier"]
+            if c.penalty_gamma and self.steps % c.penalty_every_steps == 0:
+                weight = c.penalty_every_steps * annealed(c.penalty_gamma, c.final_penalty_gamma, progress)
+                terms["penalty"] = self._penalty(real, fake, label, rng)
+                total = total + weight * terms["penalty"]
+            self.d_optimizer.zero_grad(set_to_none=True)
+            total.backward()
+        self.group.average_gradients(self.discriminator.parameters())
+        self.d_optimizer.step()
         self.augmentation.update(real_logit.detach(), fake_logit.detach())
-        self._descend(total, self.d_optimizer, self.discriminator)
         return loss, real_logit.detach(), {name: term.detach() for name, term in terms.items()}
 
     def _judge(self, real: Tensor, fake: Tensor, label: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -158,7 +163,7 @@ class Update:
         d = self.discriminator
         with self._autocast():
             if self._judges_alone:  # one pass for both is quicker
-                features = self._features(torch.cat([real, fake]), torch.cat([label, label]))
+                features = self._features(torch.cat([real, fake]), label.repeat(2))
                 of_real, of_fake = features.chunk(2)
             else:  # a batch norm's statistics are of one kind of images
                 of_real, of_fake = self._features(real, label), self._features(fake, label)
@@ -171,11 +176,13 @@ class Update:
             share = self.group.slice(torch.rand(self.config.batch_size, 1, 1, 1, generator=rng))
             between = fake.lerp(real, share.to(self.device, non_blocking=True)).requires_grad_(True)
             return losses.one_centred_penalty(self.discriminator(between, label), between)
-        terms = []
-        for images in (real, fake):
-            inputs = images.detach().requires_grad_(True)
-            terms.append(losses.zero_centred_penalty(self.discriminator(inputs, label), inputs))
-        return (terms[0] + terms[1]) / 2
+        if self._judges_alone:  # one pass for both is quicker
+            return self._zero_centred(torch.cat([real, fake]), label.repeat(2))
+        return (self._zero_centred(real, label) + self._zero_centred(fake, label)) / 2
+
+    def _zero_centred(self, images: Tensor, label: Tensor) -> Tensor:
+        inputs = images.detach().requires_grad_(True)
+        return losses.zero_centred_penalty(self.discriminator(inputs, label), inputs)
 
     def _generator_step(
         self, fake: Tensor, label: Tensor, real_logit: Tensor, rng: torch.Generator
@@ -187,24 +194,22 @@ class Update:
         """
         c, d = self.config, self.discriminator
         d.requires_grad_(False)  # saves the weights' gradients, which nobody would use
-        with self._autocast():
-            features = self._features(augment(fake, self.augmentation.p, rng, self.group), label)
-            loss = total = self._loss.generator(real_logit, d.logit(features, label).float())
-            if self._classifies and self._is_conditional:
-                scores = d.classify(features).float()
-                total = total + c.classifier_weight * F.cross_entropy(scores, label)
-        if self.guide:
-            known = label if self._is_conditional else torch.zeros_like(label)
-            total = total + c.feature_weight * self.guide.generator_loss(known)
-        self._descend(total, self.g_optimizer, self.generator)
+        with constant_weights():
+            with self._autocast():
+                features = self._features(augment(fake, self.augmentation.p, rng, self.group), label)
+                loss = total = self._loss.generator(real_logit, d.logit(features, label).float())
+                if self._classifies and self._is_conditional:
+                    scores = d.classify(features).float()
+                    total = total + c.classifier_weight * F.cross_entropy(scores, label)
+            if self.guide:
+                known = label if self._is_conditional else torch.zeros_like(label)
+                total = total + c.feature_weight * self.guide.generator_loss(known)
+            self.g_optimizer.zero_grad(set_to_none=True)
+            total.backward()
+        self.group.average_gradients(self.generator.parameters())
+        self.g_optimizer.step()
         d.requires_grad_(True)
         return loss
-
-    def _descend(self, loss: Tensor, optimizer: torch.optim.Adam, network: nn.Module) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        self.group.average_gradients(network.parameters())
-        optimizer.step()
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16")

@@ -5,9 +5,9 @@ prepared set, looks at the distances several times during each run, and prints M
 spreads over the seeds, ratios to plain DCGAN at the same seed, and the last KID beside the best. Runs that
 FOLDER holds already are not made again, so that a comparison that was stopped goes on.
 
-All generators have equally many features, and all averages of weights the same half-life in images, so that
-what differs is the recipe. The budget counts images that a generator has drawn to learn from; wgan-gp's
-critic sees five times as many.
+All generators have equally many features, discriminators keep the presets' proportion to them, and all
+averages of weights have the same half-life in images, so that what differs is the recipe. The budget counts
+images that a generator has drawn to learn from; wgan-gp's critic sees five times as many.
 """
 
 from __future__ import annotations
@@ -68,11 +68,12 @@ class Outcome:
                 required=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True,
               help="Folder of the runs.")
-@click.option("--preset", "presets", multiple=True, default=(PLAIN, "wgan-gp", "cgan"), show_default=True)
+@click.option("--preset", "presets", multiple=True, default=(PLAIN, "wgan-gp", "cgan", "guided"),
+              show_default=True, help="What to compare; repeatable.")
 @click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="Runs of each kind.")
-@click.option("--images", type=click.IntRange(1000), default=60_000, show_default=True,
+@click.option("--images", type=click.IntRange(1000), default=40_000, show_default=True,
               help="Budget of a run.")
-@click.option("--features", type=click.IntRange(1), default=32, show_default=True, help="Of all generators.")
+@click.option("--features", type=click.IntRange(2), default=16, show_default=True, help="Of all generators.")
 @click.option("--looks", type=click.IntRange(1), default=4, show_default=True,
               help="Measurements along a run.")
 @click.option("-n", "--count", type=click.IntRange(200), default=1000, show_default=True,
@@ -105,13 +106,12 @@ def _config(
     preset: str, prepared: PreparedSet, seed: int, images: int, features: int, looks: int
 ) -> Config:
     """Returns the preset's settings with the budget; checkpoints lie where the measurements are made."""
-    info = prepared.info
+    info, usual = prepared.info, resolve(preset, None, {})
     flags = {
         "seed": seed, "device": "cpu", "tensorboard": False, "image_size_px": info.size_px,
         "channels": info.channels, "generator_features": features,
+        "discriminator_features": features * usual.discriminator_features // usual.generator_features,
     }  # fmt: skip
-    if resolve(preset, None, {}).architecture == PLAIN:
-        flags["discriminator_features"] = features
     config = resolve(preset, None, flags)
     steps = images // config.batch_size
     per_epoch = max(info.splits["train"].images // config.batch_size, 1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 
 import click
 
@@ -36,16 +35,12 @@ def serve(address: str, log_format: str) -> None:
 
 async def _serve(address: str) -> None:
     services = [build_service(name) for name in SERVICE_NAMES]
-    server = Server(services)
-    stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
     errors = tuple(error for service in services for error in service.errors)
     try:
-        bound = await server.start(address)
+        await Server(services).run(address, _tell)
     except (AddressError, *errors) as error:
         raise GanpressError(str(error)) from error
+
+
+def _tell(bound: str) -> None:
     click.echo(f"export GANPRESS_GENERATOR={bound} GANPRESS_COMPRESSOR={bound}")
-    await stopping.wait()
-    await server.stop()

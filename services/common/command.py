@@ -25,7 +25,7 @@ from services.common.settings import (
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
-_METAVARS: dict[object, str] = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
+_METAVARS: dict[object, str] = {int: "INTEGER", int | None: "INTEGER", float: "NUMBER", str: "TEXT"}
 
 
 def service_command(
@@ -44,7 +44,7 @@ def service_command(
             raise click.UsageError(str(error)) from error
         configure_logging(settings.log_level, settings.log_format)
         service = build_service(settings)
-        server = Server([service], grace_s=settings.grace_s)
+        server = Server([service], settings.server_options)
         try:
             asyncio.run(server.run(settings.listen_address))
         except (AddressError, *service.errors) as error:

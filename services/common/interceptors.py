@@ -1,35 +1,64 @@
-"""The one place where a failing call becomes a gRPC status."""
+"""The one place that every call passes: it waits for the start, and is timed, logged and given its status."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
-from typing import Any, TypeAlias
+import math
+import secrets
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeAlias, cast
 
 import grpc
 
 from services.common.errors import StatusTable, status_of
+from services.common.logs import request_id
+from services.common.metrics import CallMetrics, MethodMetrics
 
 logger = logging.getLogger(__name__)
+
+REQUEST_ID_KEY = "x-request-id"
+_MAX_REQUEST_ID_LENGTH = 128
+_DEADLINE_SLACK_S = 0.005  # gRPC's clocks and ours may differ a little
+_CODES: dict[Any, grpc.StatusCode] = {code.value[0]: code for code in grpc.StatusCode}  # pyright: ignore[reportIndexIssue]
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Answers the exceptions of the services' methods with a status.
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Guards the methods of the services that it has a table for; the others pass untouched.
 
-    An exception in its service's table is answered with the table's code and the exception's message.
-    Any other one is logged with its traceback and answered INTERNAL, "internal error". Streaming
-    methods have to be async generators. Calls of services without a table pass untouched.
+    - A call waits until `open`; one that waits when the server stops is UNAVAILABLE.
+    - An exception in its service's table is answered with the table's code and the exception's message.
+      Any other one is logged with its traceback and answered INTERNAL, "internal error".
+    - Every call is counted, and logged: at info when it failed, at debug when not. Its log records carry the
+      caller's `x-request-id`, or one that is made up; the answer's trailing metadata tells it.
+
+    Streaming methods have to be async generators.
     """
 
-    def __init__(self, tables: Mapping[str, StatusTable]) -> None:
-        """Takes each service's table by its full name, such as "ganpress.v1.GeneratorService"."""
+    def __init__(
+        self, tables: Mapping[str, StatusTable], metrics: CallMetrics, always: Collection[str] = ()
+    ) -> None:
+        """Sets up a closed interceptor.
+
+        Args:
+            tables: Each service's table by its full name, such as "ganpress.v1.GeneratorService".
+            metrics: Counts the calls.
+            always: Paths of the methods that do not wait until `open`, such as "/a.b.Service/Method".
+        """
         self._tables = tables
-        self._calls: set[asyncio.Task[Any]] = set()
+        self._metrics = metrics
+        self._always = frozenset(always)
+        self._handlers: dict[str, Handler] = {}
+        self.opened = asyncio.Event()
+        self.stopping = False
+        self.calls: set[asyncio.Task[Any]] = set()
 
     async def intercept_service(
         self,
@@ -37,57 +66,139 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """Returns the method's handler, guarded; None for a method that does not exist."""
+        path = handler_call_details.method
+        if guarded := self._handlers.get(path):
+            return guarded
         handler = await continuation(handler_call_details)
-        method = handler_call_details.method
-        table = self._tables.get(method.split("/")[1])
+        table = self._tables.get(path.split("/")[1])
         if handler is None or table is None:
             return handler
-        return self._guarded(handler, method, table)
+        self._handlers[path] = guarded = self._guard(handler, path, table)
+        return guarded
+
+    def open(self) -> None:
+        """Lets the calls pass."""
+        self.opened.set()
+
+    def stop(self) -> None:
+        """Refuses the calls that still wait."""
+        self.stopping = not self.opened.is_set()
+        self.opened.set()
 
     async def calls_ended(self) -> None:
         """Waits until the last running call has ended."""
-        while self._calls:
-            await asyncio.wait(self._calls)
+        while self.calls:
+            await asyncio.wait(self.calls)
 
-    def _guarded(self, handler: Any, method: str, table: StatusTable) -> Handler:
+    def _guard(self, handler: Any, path: str, table: StatusTable) -> Handler:
         codecs = handler.request_deserializer, handler.response_serializer
+        _, service, name = path.split("/")
+        streams = {
+            (False, False): ("unary", grpc.unary_unary_rpc_method_handler),
+            (True, False): ("client_stream", grpc.stream_unary_rpc_method_handler),
+            (False, True): ("server_stream", grpc.unary_stream_rpc_method_handler),
+            (True, True): ("bidi_stream", grpc.stream_stream_rpc_method_handler),
+        }
+        kind, make_handler = streams[handler.request_streaming, handler.response_streaming]
+        method = _Method(path, table, self._metrics.method(kind, service, name), path not in self._always)
         behaviour = (
             handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
         )
 
         async def answer(request: Any, context: Context) -> Any:
-            async with self._call(context, method, table):
+            async with _Call(self, method, context):
                 return await behaviour(request, context)
 
         async def stream(request: Any, context: Context) -> AsyncGenerator[Any]:
-            async with (
-                self._call(context, method, table),
-                aclosing(behaviour(request, context)) as responses,
-            ):
+            async with _Call(self, method, context), aclosing(behaviour(request, context)) as responses:
                 async for response in responses:
                     yield response
 
-        if handler.unary_unary:
-            return grpc.unary_unary_rpc_method_handler(answer, *codecs)  # pyright: ignore[reportArgumentType, reportReturnType]
-        if handler.stream_unary:
-            return grpc.stream_unary_rpc_method_handler(answer, *codecs)  # pyright: ignore[reportArgumentType, reportReturnType]
-        if handler.unary_stream:
-            return grpc.unary_stream_rpc_method_handler(stream, *codecs)  # pyright: ignore[reportArgumentType, reportReturnType]
-        return grpc.stream_stream_rpc_method_handler(stream, *codecs)  # pyright: ignore[reportArgumentType, reportReturnType]
+        guarded: Any = stream if handler.response_streaming else answer
+        return make_handler(guarded, *codecs)  # pyright: ignore[reportReturnType]
 
-    @asynccontextmanager
-    async def _call(self, context: Context, method: str, table: StatusTable) -> AsyncGenerator[None]:
+
+@dataclass(frozen=True)
+class _Method:
+    path: str
+    table: StatusTable
+    metrics: MethodMetrics
+    waits: bool
+
+
+class _Call:
+    """One call, as an asynchronous context around what answers it."""
+
+    def __init__(self, interceptor: CallInterceptor, method: _Method, context: Context) -> None:
+        self._interceptor = interceptor
+        self._method = method
+        self._context = context
+        self._begun_s = time.perf_counter()
+        # Asked now: a stream that is cut may end when gRPC has freed what it knows of the call.
+        remaining_s = cast("float | None", context.time_remaining())
+        self._late_s = math.inf if remaining_s is None else self._begun_s + remaining_s
+        self._peer = context.peer()
+        self._request_id = _request_id(context)
+
+    async def __aenter__(self) -> None:
         if task := asyncio.current_task():
-            self._calls.add(task)
-            task.add_done_callback(self._calls.discard)
-        try:
-            yield
-        except grpc.aio.AbortError:
-            raise
-        except Exception as error:  # where every unknown error ends
-            code = status_of(error, table)
+            self._interceptor.calls.add(task)
+            task.add_done_callback(self._interceptor.calls.discard)
+        self._method.metrics.begin()
+        request_id.set(self._request_id)
+        self._context.set_trailing_metadata(((REQUEST_ID_KEY, self._request_id),))
+        if self._method.waits and not self._interceptor.opened.is_set():
+            await self._wait_until_open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None or isinstance(error, grpc.aio.AbortError):
+            self._end(_status(self._context.code()))
+        elif isinstance(error, Exception):
+            code = status_of(error, self._method.table)
             if code is None:
-                logger.exception("%s failed", method)
-                await context.abort(grpc.StatusCode.INTERNAL, "internal error")
-            else:
-                await context.abort(code, str(error))
+                logger.error("%s failed", self._method.path, exc_info=error)
+            self._end(code or grpc.StatusCode.INTERNAL)
+            await self._context.abort(
+                code or grpc.StatusCode.INTERNAL, str(error) if code else "internal error"
+            )
+        else:  # the caller left, or its deadline passed
+            late = time.perf_counter() > self._late_s - _DEADLINE_SLACK_S
+            self._end(grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED)
+
+    async def _wait_until_open(self) -> None:
+        try:
+            await self._interceptor.opened.wait()
+            if self._interceptor.stopping:
+                await self._context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
+
+    def _end(self, code: grpc.StatusCode) -> None:
+        duration_s = time.perf_counter() - self._begun_s
+        self._method.metrics.end(code, duration_s)
+        level = logging.DEBUG if code is grpc.StatusCode.OK else logging.INFO
+        if logger.isEnabledFor(level):
+            fields = {
+                "method": self._method.path,
+                "code": code.name,
+                "duration_ms": round(duration_s * 1e3, 3),
+                "peer": self._peer,
+                "request_id": self._request_id,
+            }
+            logger.log(level, "call ended", extra={"fields": fields})
+
+
+def _request_id(context: Context) -> str:
+    """Returns the caller's id of the request; one that is made up when there is none fit for a log."""
+    for key, value in context.invocation_metadata() or ():
+        if key == REQUEST_ID_KEY and 0 < len(value) <= _MAX_REQUEST_ID_LENGTH:
+            return str(value)
+    return secrets.token_hex(8)
+
+
+def _status(code: Any) -> grpc.StatusCode:
+    """Returns the status of a call from gRPC's own record of it, a code, its number or None."""
+    return code if isinstance(code, grpc.StatusCode) else _CODES[code or 0]

@@ -1,4 +1,4 @@
-"""A gRPC server with health, reflection and an orderly end, for any set of services."""
+"""A gRPC server with health, reflection, metrics and an orderly end, for any set of services."""
 
 from __future__ import annotations
 
@@ -6,16 +6,21 @@ import asyncio
 import logging
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from google.protobuf.descriptor import ServiceDescriptor
+from grpc_channelz.v1 import channelz, channelz_pb2
+from grpc_health.v1 import health_pb2_grpc
 
+from services.common import health, reflection
 from services.common.errors import StatusTable
-from services.common.interceptors import ErrorInterceptor
+from services.common.health import Health
+from services.common.interceptors import CallInterceptor
+from services.common.metrics import CallMetrics, MetricsServer, Source
 
 logger = logging.getLogger(__name__)
 
@@ -32,35 +37,80 @@ class AddressError(Exception):
 
 
 @dataclass(frozen=True)
-class Service:
+class Api:
     """One gRPC service, ready to be put on a server."""
 
-    full_name: str
-    """Full name in the protobuf API, such as "ganpress.v1.GeneratorService"."""
+    descriptor: ServiceDescriptor
+    """What it is in the protobuf API."""
     add_to: Callable[[grpc.aio.Server], None]
     """Registers the servicer."""
     errors: StatusTable
-    """Status codes of the exceptions that its methods, and `start`, raise for a user to read."""
-    start: Callable[[], Awaitable[None]]
-    """Loads and warms up; calls are answered only after it."""
+    """Status codes of the exceptions that its methods raise for a user to read."""
+    always: Collection[str] = ()
+    """Methods that are answered before everything has started."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """What starts and stops as one: the first of its APIs is its own, others show it in another way."""
+
+    apis: Sequence[Api]
+    """The gRPC services that it answers."""
+    start: Callable[[Health], Awaitable[None]]
+    """Loads and warms up, and says then and later which of its parts can be asked, such as models; calls
+    are answered only after it."""
     stop: Callable[[], Awaitable[None]]
     """Frees what `start` took; called after the last call has ended, and when `start` failed."""
+    metrics: Sequence[Source] = ()
+    """What it counts."""
+
+    @property
+    def names(self) -> list[str]:
+        """Full names of its gRPC services."""
+        return [api.descriptor.full_name for api in self.apis]
+
+    @property
+    def errors(self) -> tuple[type[Exception], ...]:
+        """The exceptions that `start` raises for a user to read."""
+        return tuple(self.apis[0].errors)
+
+
+@dataclass(frozen=True)
+class ServerOptions:
+    """How a server behaves, whatever it serves."""
+
+    grace_s: float = 10.0
+    """Seconds that running calls may still take when it stops."""
+    max_connection_age_s: float = 0.0
+    """Seconds after which a connection is asked to end, and its client to connect again; 0 means never."""
+    metrics_host: str = "127.0.0.1"
+    """Host for the metrics' port."""
+    metrics_port: int | None = None
+    """Port for `GET /metrics`; 0 takes a free one, None means none."""
+    channelz: bool = False
+    """Whether the server tells about its connections by grpc.channelz.v1."""
 
 
 class Server:
     """Serves services on one address, with grpc.health.v1 and server reflection.
 
-    A client may connect as soon as the address is bound; its calls wait until every service has started.
-    Health reports "" and each service's full name.
+    It answers health from the first moment, SERVING once every service has started; other calls wait for
+    that. Health knows "" for the whole, each gRPC service by its full name, and what the services add.
     """
 
-    def __init__(self, services: Sequence[Service], *, grace_s: float = 10.0) -> None:
-        """Takes the services and the seconds that running calls may still take when the server stops."""
+    def __init__(self, services: Sequence[Service], options: ServerOptions | None = None) -> None:
+        """Takes the services and how to serve them."""
         self._services = services
-        self._grace_s = grace_s
-        self._health: Any = cast("Any", health).aio.HealthServicer()  # not in the stubs
-        self._interceptor = ErrorInterceptor({service.full_name: service.errors for service in services})
+        self._options = options or ServerOptions()
+        self._health = Health()
+        self._apis = [api for service in services for api in service.apis]
+        self._names = ["", *(api.descriptor.full_name for api in self._apis)]
+        self._call_metrics = CallMetrics()
+        tables = {api.descriptor.full_name: api.errors for api in self._apis}
+        always = [f"/{api.descriptor.full_name}/{method}" for api in self._apis for method in api.always]
+        self._interceptor = CallInterceptor(tables, self._call_metrics, always)
         self._server: grpc.aio.Server | None = None
+        self._metrics_server: MetricsServer | None = None
 
     async def start(self, address: str) -> str:
         """Listens on `host:port` (port 0: any free one) or `unix:/path`, starts the services, serves.
@@ -71,58 +121,135 @@ class Server:
         Raises:
             AddressError: The address is taken or makes no sense.
         """
-        server = grpc.aio.server(
-            interceptors=[self._interceptor],
-            # Two servers on one port would share its calls: refuse the second instead.
-            options=(*CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)),
-        )
-        self._server = server
-        for service in self._services:
-            service.add_to(server)
-        cast("Any", health_pb2_grpc).add_HealthServicer_to_server(self._health, server)
-        names = [service.full_name for service in self._services]
-        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-        bound = _bind(server, address)
+        self._start_metrics()
         try:
+            bound = await self._listen(address)
             for service in self._services:
-                await service.start()
+                await service.start(self._health)
         except BaseException:
             await self.stop()
             raise
-        for name in ("", *names):
-            await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
-        await server.start()
+        for name in self._names:
+            self._health.set(name, serving=True)
+        self._interceptor.open()
         return bound
 
     async def stop(self) -> None:
         """Reports NOT_SERVING, refuses new calls, gives running ones the grace to end, stops the services."""
-        await self._health.enter_graceful_shutdown()
+        self._health.stop()
+        self._interceptor.stop()
         if self._server:
-            await self._server.stop(self._grace_s)
+            await self._server.stop(self._options.grace_s)
             await self._interceptor.calls_ended()  # gRPC does not wait for those that it cut
-        for service in reversed(self._services):
-            await service.stop()
+            for service in reversed(self._services):
+                await service.stop()
+        if self._metrics_server:
+            await asyncio.to_thread(self._metrics_server.stop)
 
-    async def run(self, address: str) -> None:
+    async def run(self, address: str, on_ready: Callable[[str], None] | None = None) -> None:
         """Serves until SIGTERM or SIGINT, then stops; a second signal ends the process at once.
+
+        A signal while the services start is heeded as soon as the step under way, such as loading one
+        model, is done.
+
+        Args:
+            address: As for `start`.
+            on_ready: Is told the address with the real port once the services have started.
 
         Raises:
             AddressError: As `start`.
         """
-        stopping = asyncio.Event()
+        signalled = asyncio.Event()
         loop = asyncio.get_running_loop()
         signals = (signal.SIGTERM, signal.SIGINT)
         for number in signals:
-            loop.add_signal_handler(number, stopping.set)
+            loop.add_signal_handler(number, signalled.set)
+        waiting = asyncio.create_task(signalled.wait())
+        starting = asyncio.create_task(self.start(address))
         try:
-            logger.info("listening on %s", await self.start(address))
-            await stopping.wait()
+            await asyncio.wait({waiting, starting}, return_when=asyncio.FIRST_COMPLETED)
+            if starting.done():
+                bound = starting.result()
+                logger.info("listening on %s", bound)
+                if on_ready:
+                    on_ready(bound)
+                await waiting
         finally:
+            waiting.cancel()
             for number in signals:
                 loop.remove_signal_handler(number)
-        logger.info("stopping: running calls have %g s to end", self._grace_s)
-        await self.stop()
+        if starting.done():
+            logger.info("stopping: running calls have %g s to end", self._options.grace_s)
+            await self.stop()
+        else:
+            logger.info("stopping before everything has started")
+            starting.cancel()
+            with suppress(asyncio.CancelledError):
+                await starting
         logger.info("stopped")
+
+    async def _listen(self, address: str) -> str:
+        """Answers health, and takes calls, which wait; returns the address with the real port."""
+        options = self._options
+        server = grpc.aio.server(interceptors=[self._interceptor], options=_channel_options(options))
+        methods = cast("grpc.aio.Server", _ByName(server))
+        described = [api.descriptor for api in self._apis]
+        for name in self._names:
+            self._health.set(name, serving=False)
+        for api in self._apis:
+            api.add_to(methods)
+        cast("Any", health_pb2_grpc).add_HealthServicer_to_server(self._health, methods)
+        described.append(health.DESCRIPTOR)
+        if options.channelz:
+            cast("Any", channelz).add_channelz_servicer(methods)
+            described.append(cast("Any", channelz_pb2).DESCRIPTOR.services_by_name["Channelz"])
+        reflection.add_reflection(described, methods)
+        bound = _bind(server, address)
+        self._server = server
+        await server.start()
+        return bound
+
+    def _start_metrics(self) -> None:
+        host, port = self._options.metrics_host, self._options.metrics_port
+        if port is None:
+            return
+        sources = [self._call_metrics, *(source for service in self._services for source in service.metrics)]
+        try:
+            self._metrics_server = MetricsServer(host, port, sources)
+        except OSError as error:
+            raise AddressError(
+                f"cannot serve metrics on port {port} of {host!r}: {error.strerror}"
+            ) from error
+        logger.info("metrics on %s", self._metrics_server.url)
+
+
+def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
+    channel_options = [
+        *CHANNEL_OPTIONS,
+        # Two servers on one port would share its calls: refuse the second instead.
+        ("grpc.so_reuseport", 0),
+        ("grpc.enable_channelz", int(options.channelz)),
+    ]
+    if options.max_connection_age_s:
+        # Calls under way on an old connection may end in their own time: its grace has no limit.
+        channel_options.append(
+            ("grpc.max_connection_age_ms", max(1, round(options.max_connection_age_s * 1e3)))
+        )
+    return channel_options
+
+
+class _ByName:
+    """Takes the methods of servicers, to be found by their names.
+
+    gRPC 1.85 would wait for each of them in a task of its own, and at every call for all these tasks, which
+    costs a sixth of a short call.
+    """
+
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
+
+    def add_registered_method_handlers(self, *_: object) -> None:
+        """Leaves them to the generic handlers, which hold them as well."""
 
 
 def _bind(server: grpc.aio.Server, address: str) -> str:

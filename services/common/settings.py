@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
 from services.common.logs import LogFormat, LogLevel
+from services.common.server import ServerOptions
 
 
 class SettingsError(ValueError):
@@ -37,6 +38,13 @@ class ServiceSettings(BaseSettings):
         "", description="Address to listen on in place of host and port: host:port or unix:/path."
     )
     grace_s: float = Field(10.0, ge=0, description="Seconds that running calls may take after SIGTERM.")
+    max_connection_age_s: float = Field(
+        0.0, ge=0, description="Seconds after which a client has to connect anew; 0 means never."
+    )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="TCP port of GET /metrics on the same host; not set: none."
+    )
+    channelz: bool = Field(False, description="Tell about connections by grpc.channelz.v1.")
     threads: int = Field(0, ge=0, le=1024, description="Threads that compute; 0 means one a CPU.")
     log_level: LogLevel = Field("info", description="Least level that is logged.")
     log_format: LogFormat = Field("text", description="Form of the log lines on stderr.")
@@ -46,6 +54,17 @@ class ServiceSettings(BaseSettings):
         """Address to listen on, `host:port` or `unix:/path`."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.address or f"{host}:{self.port}"
+
+    @property
+    def server_options(self) -> ServerOptions:
+        """How to serve."""
+        return ServerOptions(
+            grace_s=self.grace_s,
+            max_connection_age_s=self.max_connection_age_s,
+            metrics_host=self.host,
+            metrics_port=self.metrics_port,
+            channelz=self.channelz,
+        )
 
     @property
     def worker_count(self) -> int:

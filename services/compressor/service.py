@@ -6,7 +6,8 @@ import numpy as np
 from ganpress.v1.compressor_service_pb2 import DESCRIPTOR
 from ganpress.v1.compressor_service_pb2_grpc import add_CompressorServiceServicer_to_server
 
-from services.common.server import Service
+from services.common.health import Health
+from services.common.server import Api, Service
 from services.compressor.codecs import decode, list_codecs, psnr, ssim
 from services.compressor.errors import ERRORS
 from services.compressor.servicer import CompressorServicer
@@ -19,7 +20,7 @@ def build_service(settings: CompressorSettings) -> Service:
     workers = Workers(settings.worker_count)
     servicer = CompressorServicer(workers, max_pixels=settings.max_pixels)
 
-    async def start() -> None:
+    async def start(_: Health) -> None:
         workers.start()
         if settings.warm_up:
             await workers.run(_try_codecs)
@@ -27,13 +28,12 @@ def build_service(settings: CompressorSettings) -> Service:
     async def stop() -> None:
         workers.stop()
 
-    return Service(
-        full_name=DESCRIPTOR.services_by_name["CompressorService"].full_name,
-        add_to=lambda server: add_CompressorServiceServicer_to_server(servicer, server),
-        errors=ERRORS,
-        start=start,
-        stop=stop,
+    api = Api(
+        DESCRIPTOR.services_by_name["CompressorService"],
+        lambda server: add_CompressorServiceServicer_to_server(servicer, server),
+        ERRORS,
     )
+    return Service([api], start, stop)
 
 
 def _try_codecs() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -21,6 +21,7 @@ from ganpress.v1.image_pb2 import (
 
 from services.common.errors import status_of
 from services.common.server import MAX_MESSAGE_BYTES
+from services.common.streams import in_order
 from services.common.version import GANPRESS_VERSION
 from services.compressor.codecs import (
     Codec,
@@ -82,28 +83,9 @@ class CompressorServicer(CompressorServiceServicer):
         self, request_iterator: AsyncIterator[pb.CompressStreamRequest], context: Any
     ) -> AsyncIterator[pb.CompressStreamResponse]:
         """Compresses a stream of images; at most twice as many as there are threads are under way."""
-        running: asyncio.Queue[asyncio.Task[pb.CompressStreamResponse] | None] = asyncio.Queue()
-        room = asyncio.Semaphore(2 * self._workers.count)
-
-        async def read() -> None:
-            try:
-                async for request in request_iterator:
-                    await room.acquire()
-                    running.put_nowait(asyncio.create_task(self._outcome(request)))
-            finally:
-                running.put_nowait(None)
-
-        reader = asyncio.create_task(read())
-        try:
-            while task := await running.get():
-                yield await task
-                room.release()
-            await reader
-        finally:
-            reader.cancel()
-            while not running.empty():
-                if task := running.get_nowait():
-                    task.cancel()
+        async with aclosing(in_order(request_iterator, self._outcome, 2 * self._workers.count)) as answers:
+            async for answer in answers:
+                yield answer
 
     async def _compress(self, request: pb.CompressRequest) -> pb.CompressResponse:
         codec = codec_from(request.options)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 from services.generator.errors import RequestError, UnknownModelError
 from services.generator.models import Model
-
-logger = logging.getLogger(__name__)
 
 
 class Catalogue:
     """The models of a server, by name, version and label."""
 
     def __init__(self, models: Sequence[Model], default_model: str) -> None:
-        """Takes at least one model, in the order of `find_models`.
+        """Takes the models, sorted by name, then by version, newest first.
 
         Where there is none of the name `default_model`, the first one takes its place.
         """
         self.models = tuple(models)
         self._newest = {model.name: model for model in reversed(self.models)}
-        if default_model not in self._newest:
-            logger.warning("no model %r: %r is the default", default_model, self.models[0].name)
+        if self.models and default_model not in self._newest:
             default_model = self.models[0].name
         self.default_model: str = default_model
         """Name of the model that a request without model and label means."""
@@ -77,4 +73,4 @@ class Catalogue:
         raise RequestError(f"no model has the label {label!r}; the labels are {known or 'none'}")
 
     def _names(self) -> str:
-        return ", ".join(sorted(self._newest))
+        return ", ".join(sorted(self._newest)) or "none"

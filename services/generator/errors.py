@@ -1,10 +1,13 @@
 """What the generator's library raises; every message is one sentence for a user.
 
 GeneratorError
-├── RequestError             a label, count, seed or truncation is not acceptable
-├── UnknownModelError        no such model or version
-├── CorruptModelError        a model directory does not hold what its card says
-└── NoModelsError            there is nothing to serve
+├── RequestError               a label, count, seed or truncation is not acceptable
+├── UnknownModelError          no such model or version
+├── CorruptModelError          a model's files are not what its card says
+│   └── IncompleteModelError   they are not so yet: they may still be being copied
+├── RepositoryError            the model repository cannot be read
+├── ModelControlError          clients may not load and unload models
+└── NoModelsError              there is nothing to serve
 """
 
 from __future__ import annotations
@@ -23,7 +26,19 @@ class UnknownModelError(GeneratorError):
 
 
 class CorruptModelError(GeneratorError):
-    """A model directory does not hold what its card says; the message names file and reason."""
+    """A model's files are not what its card says; the message names file and reason."""
+
+
+class IncompleteModelError(CorruptModelError):
+    """A model's files are not what its card says, as if they were still being copied: try again later."""
+
+
+class RepositoryError(GeneratorError):
+    """The model repository, or the cache of its files, cannot be used; the message says where and why."""
+
+
+class ModelControlError(GeneratorError):
+    """Clients may not load and unload models; the message names the setting."""
 
 
 class NoModelsError(GeneratorError):

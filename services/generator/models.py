@@ -1,9 +1,8 @@
-"""The model repository: `<root>/<name>/<version>/{model.onnx,card.json}`, found and checked."""
+"""A model: the files `card.json` and `model.onnx`, checked against each other."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +11,20 @@ from ganpress.v1.model_card_pb2 import ModelCard
 from google.protobuf import json_format
 
 from services.generator import noise
-from services.generator.errors import CorruptModelError
-
-logger = logging.getLogger(__name__)
+from services.generator.errors import CorruptModelError, IncompleteModelError
+from services.generator.onnx_file import NotOnnxError, external_tensors
 
 PACKAGED_MODELS = Path(__file__).parent / "model_repository"
+CARD_FILE, ONNX_FILE = "card.json", "model.onnx"
 CARD_FORMAT_VERSION = 1
+MAX_CARD_BYTES = 2**20
+
+NAME_PATTERN = re.compile("[a-z0-9-]+")
+VERSION_PATTERN = re.compile("[1-9][0-9]{0,8}")
+"""Of a version's folder: a plain number."""
+
+_MAX_Z_DIM = 2**16
+_MAX_SIDE_PX = 2**14
 
 
 @dataclass(frozen=True)
@@ -50,49 +57,38 @@ class Model:
         return tuple(self.card.labels)
 
 
-def find_models(root: Path) -> list[Model]:
-    """Returns the sound models below `root`, sorted by name, then by version, newest first.
+def parse_card(text: bytes, name: str, version: int, where: str) -> ModelCard:
+    """Returns the card of a model's version.
 
-    A model that is not sound is logged and left out.
-    """
-    models: list[Model] = []
-    for card_path in sorted(root.glob("*/*/card.json")):
-        try:
-            models.append(read_model(card_path.parent))
-        except CorruptModelError as error:
-            logger.error("model left out: %s", error)
-    return sorted(models, key=lambda model: (model.name, -model.version))
-
-
-def read_model(directory: Path) -> Model:
-    """Returns the model in a `<name>/<version>` directory.
+    Args:
+        text: The card's file.
+        name: Name of the model's folder.
+        version: Number of the version's folder.
+        where: Path or URL of the file, for messages.
 
     Raises:
-        CorruptModelError: The card cannot be read, contradicts itself or its place, or the graph's file
-            is not the one that the card describes.
+        CorruptModelError: It is no card, contradicts itself or its place, or asks for what does not exist.
     """
-    card_path, onnx_path = directory / "card.json", directory / "model.onnx"
+    if len(text) > MAX_CARD_BYTES:
+        raise CorruptModelError(f"{where} has {len(text)} bytes, a card has at most {MAX_CARD_BYTES}")
     try:
-        card = json_format.Parse(card_path.read_text(encoding="utf-8"), ModelCard())
-        onnx = onnx_path.read_bytes()
-    except OSError as error:
-        raise CorruptModelError(f"cannot read {error.filename}: {error.strerror}") from error
+        card = json_format.Parse(text, ModelCard())
     except (json_format.ParseError, UnicodeDecodeError) as error:
-        raise CorruptModelError(f"{card_path} is not a model card: {error}") from error
+        raise CorruptModelError(f"{where} is not a model card: {' '.join(str(error).split())}") from error
     for accepted, problem in (
         (card.format_version == CARD_FORMAT_VERSION, f"format_version {card.format_version} is not known"),
         (
-            re.fullmatch("[a-z0-9-]+", card.name),
+            NAME_PATTERN.fullmatch(card.name),
             f"name {card.name!r} is not of lower-case letters, digits, hyphens",
         ),
-        (directory.parent.name == card.name, f"name {card.name!r} is not its directory's"),
-        (
-            directory.name == str(card.version) != "0",
-            f"version {card.version} is not its directory's, 1 or more",
-        ),
+        (card.name == name, f"name {card.name!r} is not its folder's, {name!r}"),
+        (card.version == version, f"version {card.version} is not its folder's, {version}"),
         (card.noise == noise.NAME, f"noise {card.noise!r} is not known, only {noise.NAME!r}"),
-        (card.z_dim >= 1, "z_dim is 0"),
-        (card.image_size_px >= 1, "image_size_px is 0"),
+        (1 <= card.z_dim <= _MAX_Z_DIM, f"z_dim is {card.z_dim}, not 1 to {_MAX_Z_DIM}"),
+        (
+            1 <= card.image_size_px <= _MAX_SIDE_PX,
+            f"image_size_px is {card.image_size_px}, not 1 to {_MAX_SIDE_PX}",
+        ),
         (
             (card.output_min, card.output_max) == (-1, 1),
             f"output goes from {card.output_min} to {card.output_max}, not from -1 to 1",
@@ -100,12 +96,45 @@ def read_model(directory: Path) -> Model:
         (card.channels in {1, 3}, f"channels is {card.channels}, not 1 or 3"),
         (len(set(card.labels)) == len(card.labels), "labels has one twice"),
         (all(card.labels), "labels has an empty one"),
+        (
+            re.fullmatch("[0-9a-f]{64}", card.onnx_sha256),
+            f"onnx_sha256 {card.onnx_sha256!r} is not a SHA-256 in lower-case hexadecimal",
+        ),
     ):
         if not accepted:
-            raise CorruptModelError(f"{card_path}: {problem}")
+            raise CorruptModelError(f"{where}: {problem}")
+    return card
+
+
+def check_size(card: ModelCard, n_bytes: int, where: str) -> None:
+    """Compares the size of the graph's file with the card's: cheaper than the digest while it is copied.
+
+    Raises:
+        IncompleteModelError: They differ.
+    """
+    if n_bytes != card.onnx_bytes:
+        raise IncompleteModelError(f"{where} has {n_bytes} bytes, its card says {card.onnx_bytes}")
+
+
+def check_onnx(card: ModelCard, path: Path, where: str) -> None:
+    """Makes sure that a graph's file is the one that the card names, and the whole of the graph.
+
+    Raises:
+        IncompleteModelError: It is another file.
+        CorruptModelError: It needs other files, or is no ONNX file at all.
+        OSError: It cannot be read.
+    """
+    onnx = path.read_bytes()
+    check_size(card, len(onnx), where)
     digest = hashlib.sha256(onnx).hexdigest()
     if digest != card.onnx_sha256:
+        raise IncompleteModelError(f"{where} has the SHA-256 {digest}, its card says {card.onnx_sha256}")
+    try:
+        external = external_tensors(onnx)
+    except NotOnnxError as error:
+        raise CorruptModelError(f"{where} is not an ONNX file") from error
+    if external:
         raise CorruptModelError(
-            f"{onnx_path} has the SHA-256 {digest}, its card says {card.onnx_sha256 or 'nothing'}"
+            f"{where} keeps the values of {external[0]!r} in another file, which its digest does not cover: "
+            "store all weights in model.onnx"
         )
-    return Model(card, onnx_path)

@@ -6,7 +6,9 @@ distribution may change between versions, the raw words may not.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 NAME = "philox-box-muller-1"
 MAX_SEED = 2**64 - 1
 
-_LABEL_COUNTER = 1 << 64  # counter words (0, 1, 0, 0); NumPy counts up before the first block
+_GRID = 2.0**-16  # steps that swallow the last-bit differences between mathematical libraries
 
 
 def latents(seeds: Sequence[int], z_dim: int) -> NDArray[np.float32]:
@@ -28,25 +30,77 @@ def latents(seeds: Sequence[int], z_dim: int) -> NDArray[np.float32]:
         float32 [N, z_dim]; row i depends on seeds[i] alone.
     """
     pairs = -(-z_dim // 2)
-    words = np.stack([_bits(seed).random_raw(2 * pairs) for seed in seeds])
-    uniform = ((words >> np.uint64(11)) + 0.5) * 2.0**-53
-    radius = np.sqrt(-2 * np.log(uniform[:, 0::2]))
-    angle = 2 * np.pi * uniform[:, 1::2]
-    normal = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=-1).reshape(len(words), -1)
-    # Steps of 2^-16 swallow the last-bit differences between mathematical libraries.
-    return (np.rint(normal[:, :z_dim] * 2.0**16) * 2.0**-16).astype(np.float32)
+    words = np.empty((len(seeds), 2 * pairs), np.uint64)
+    for row, seed in zip(words, seeds, strict=True):
+        row[:] = _philox.words(seed, 2 * pairs)
+    uniform = (words >> np.uint64(11)).astype(np.float64)
+    uniform += 0.5
+    uniform *= 2.0**-53
+    radius = np.log(uniform[:, 0::2])
+    radius *= -2
+    np.sqrt(radius, out=radius)
+    angle = uniform[:, 1::2] * (2 * np.pi)
+    normal = np.empty((len(seeds), 2 * pairs))
+    np.multiply(radius, np.cos(angle), out=normal[:, 0::2])
+    np.multiply(radius, np.sin(angle), out=normal[:, 1::2])
+    return _on_grid(normal[:, :z_dim])
 
 
-def truncated(z: NDArray[np.float32], truncations: Sequence[float]) -> NDArray[np.float32]:
-    """Returns latent vectors [N, z_dim] times their truncations [N], multiplied in float64, rounded once."""
-    return (z * np.asarray(truncations, np.float64)[:, None]).astype(np.float32)
+def truncated(z: NDArray[np.float32], truncation: float) -> NDArray[np.float32]:
+    """Returns latent vectors [N, z_dim] times a truncation, multiplied in float64, rounded once."""
+    return z if truncation == 1 else (z * np.float64(truncation)).astype(np.float32)
+
+
+def between(
+    start: NDArray[np.float32], end: NDArray[np.float32], positions: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Returns latent vectors on the way from one to another, along the great circle.
+
+    Spherical interpolation (Shoemake 1985; for latent vectors White 2016, arXiv 1609.04468): on a straight
+    line the vectors in the middle would be shorter than any that the generator was trained on.
+
+    Args:
+        start: Where position 0 is, float32 [z_dim], from `latents`.
+        end: Where position 1 is, float32 [z_dim], from `latents`.
+        positions: float64 [N], 0..1.
+
+    Returns:
+        float32 [N, z_dim].
+    """
+    a, b, t = start.astype(np.float64), end.astype(np.float64), positions[:, None]
+    # Sums of multiples of 2^-32 are exact in any order, so nothing depends on how they are added up.
+    norms = np.sqrt((a @ a) * (b @ b))
+    angle = np.arccos(np.clip((a @ b) / norms, -1, 1)) if norms else np.float64(0)
+    if np.sin(angle) < _GRID:  # the same direction, or the opposite one: there is no circle
+        return _on_grid((1 - t) * a + t * b)
+    return _on_grid((np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle))
 
 
 def drawn_label_index(seed: int, n_labels: int) -> int:
     """Returns the index of the label that an image without a given one has, 0..n_labels - 1."""
-    word = int(_bits(seed, _LABEL_COUNTER).random_raw())
-    return (word * n_labels) >> 64
+    return (int(_philox.words(seed, 1, block=1)[0]) * n_labels) >> 64
 
 
-def _bits(seed: int, counter: int = 0) -> np.random.Philox:
-    return np.random.Philox(key=seed, counter=counter)
+def _on_grid(values: NDArray[np.float64]) -> NDArray[np.float32]:
+    values *= 1 / _GRID
+    np.rint(values, out=values)
+    values *= _GRID
+    return values.astype(np.float32)
+
+
+class _Philox(threading.local):
+    """One generator a thread, set to each seed: making one costs several times as much."""
+
+    def __init__(self) -> None:
+        self._bits = np.random.Philox(key=0)
+        self._state: Any = self._bits.state
+
+    def words(self, seed: int, count: int, *, block: int = 0) -> NDArray[np.uint64]:
+        """Returns the words of the blocks with counters (1, block, 0, 0), (2, block, 0, 0), ..."""
+        self._state["state"]["key"][0] = seed
+        self._state["state"]["counter"][1] = block  # NumPy counts word 0 up before the first block
+        self._bits.state = self._state
+        return self._bits.random_raw(count)
+
+
+_philox = _Philox()

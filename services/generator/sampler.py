@@ -1,80 +1,28 @@
-"""The generator as a library: models, noise, engine and batcher behind one class, without gRPC."""
+"""The generator as a library: models, noise, engine and scheduler behind one class, without gRPC."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import secrets
-from collections.abc import AsyncGenerator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator import noise
-from services.generator.batcher import Batcher
 from services.generator.catalogue import Catalogue
-from services.generator.engine import CUDA, Device, OnnxEngine, choose_provider
-from services.generator.errors import CorruptModelError, NoModelsError, RequestError
-from services.generator.images import Provenance
-from services.generator.models import PACKAGED_MODELS, Model, find_models
+from services.generator.engine import CPU, Device, Labels, choose_provider
+from services.generator.errors import RequestError
+from services.generator.models import PACKAGED_MODELS, Model
+from services.generator.repository import Registry, RegistryOptions, open_folder
+from services.generator.requests import Plan, SampleRequest, Samples, plan, plan_given
+from services.generator.scheduling import LaneOptions, Observer, Scheduler
+from services.generator.served import Drawn, ServedModel, Ticket, Wanted
 
-logger = logging.getLogger(__name__)
-
-_DRAWN_SEED_BITS = 53  # a seed that every language's JSON reads back exactly
-
-
-@dataclass(frozen=True)
-class SampleRequest:
-    """What images are asked for."""
-
-    model: str = ""
-    """Model name; empty means the one model that has the label, or the default model without a label."""
-    version: int = 0
-    """Model version; 0 means the newest."""
-    label: str = ""
-    """Label; empty means one drawn from each image's seed, if the model has labels."""
-    count: int = 1
-    """How many images."""
-    seed: int | None = None
-    """Seed of the first image, image i has seed + i; None draws one."""
-    truncation: float = 1.0
-    """Factor on the latent vector, above 0 and at most 1."""
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One image."""
-
-    pixels: NDArray[np.uint8]
-    """uint8 [H, W, C]."""
-    provenance: Provenance
-    """What names it."""
-
-
-@dataclass(frozen=True)
-class _Draw:
-    """What one image needs; a label index of None is drawn from the seed."""
-
-    seed: int
-    label_index: int | None
-    truncation: float
-
-
-_Drawn = tuple[int, NDArray[np.uint8]]
-"""Label index and pixels."""
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """A model ready to draw."""
-
-    engine: OnnxEngine
-    batcher: Batcher[_Draw, _Drawn]
+_ORDINARY = Ticket()
+_ONCE = RegistryOptions(default_model="cars")
 
 
 class Sampler:
@@ -84,143 +32,189 @@ class Sampler:
     drawn at the same time.
     """
 
-    catalogue: Catalogue
-    """The models; set by `start`."""
+    registry: Registry[ServedModel]
+    """The versions in memory; they may come and go while images are drawn."""
 
     def __init__(
         self,
-        root: Path = PACKAGED_MODELS,
+        models: str | Path = PACKAGED_MODELS,
         *,
-        default_model: str = "cars",
+        cache: Path | None = None,
+        following: RegistryOptions = _ONCE,
         device: Device = "cpu",
         threads: int = 1,
         max_batch_size: int = 32,
+        max_queue_delay_ms: float = 0.0,
         queue_size: int = 4096,
-        max_count: int = 10_000,
+        max_count: int = 100_000,
+        observer: Observer | None = None,
     ) -> None:
         """Sets up a sampler without loading anything.
 
         Args:
-            root: Model repository.
-            default_model: Model of a request without model and label.
+            models: Path or fsspec URL of the model repository.
+            cache: Folder for the files of a URL; None takes the user's cache folder.
+            following: Which versions are served, and how the repository is followed.
             device: Where to compute.
             threads: Threads that compute on the CPU.
             max_batch_size: Most images in one run of a model.
+            max_queue_delay_ms: Longest that a request under load is held back for a fuller batch.
             queue_size: Most images of one model under way at the same time.
             max_count: Most images in one request.
+            observer: Hears of every batch and request; their lanes are called `model/version`.
         """
-        self._root = root
-        self._default_model = default_model
+        self.registry = Registry(open_folder(models, cache), self._open, following)
         self._device: Device = device
-        self._executor = ThreadPoolExecutor(threads, "sampler")
+        self._provider = CPU
         self._threads = threads
-        self._max_batch_size = max_batch_size
-        self._queue_size = queue_size
+        self._lane_options = LaneOptions(
+            max_batch_size=max_batch_size,
+            max_running=threads,
+            capacity=queue_size,
+            max_queue_delay_s=max_queue_delay_ms / 1000,
+        )
+        self._observer = observer
         self.max_count = max_count
-        self._loaded: dict[tuple[str, int], _Loaded] = {}
+        self._scheduler = Scheduler(threads)
 
     async def start(self) -> None:
-        """Loads the models and lets each draw an image. A model that is not sound is logged and left out.
+        """Loads the models, each of which draws its first images.
 
         Raises:
-            NoModelsError: None is left.
+            RepositoryError: The model repository cannot be read.
+            NoModelsError: None of its models is sound.
         """
-        loop = asyncio.get_running_loop()
-        provider = choose_provider(self._device)
-        sound: list[Model] = []
-        for model in await loop.run_in_executor(self._executor, find_models, self._root):
-            try:
-                engine = await loop.run_in_executor(self._executor, partial(_load, model, provider))
-            except CorruptModelError as error:
-                logger.error("model left out: %s", error)
-                continue
-            sound.append(model)
-            batcher = Batcher(
-                partial(_draw, engine, model.card.z_dim, len(model.labels)),
-                self._executor,
-                # A GPU is kept busy by one full batch; the CPU by one batch a thread.
-                workers=1 if engine.provider == CUDA else self._threads,
-                max_batch_size=self._max_batch_size,
-                capacity=self._queue_size,
-            )
-            self._loaded[model.name, model.version] = _Loaded(engine, batcher)
-            logger.info("model %s version %d ready on %s", model.name, model.version, engine.provider)
-        if not sound:
-            raise NoModelsError(
-                f"there is no sound model in {self._root}, no <name>/<version> with model.onnx and card.json"
-            )
-        self.catalogue = Catalogue(sound, self._default_model)
+        self._provider = choose_provider(self._device)
+        await self.registry.start()
 
     async def stop(self) -> None:
         """Fails what waits, lets what runs end, frees the threads."""
-        for loaded in self._loaded.values():
-            await loaded.batcher.close()
-        self._executor.shutdown()
+        await self.registry.stop()
+        self._scheduler.close()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The models that are served now."""
+        return self.registry.catalogue
 
     @property
     def provider(self) -> str:
-        """Execution provider of the default model; only after `start`."""
-        model = self.catalogue.find(self.catalogue.default_model)
-        return self._loaded[model.name, model.version].engine.provider
+        """Execution provider of the default model; without one, the one that would be tried."""
+        models = self.catalogue.models
+        return self.served(self.catalogue.default_model).engine.provider if models else self._provider
 
     @property
     def images_under_way(self) -> int:
-        """Images that wait, run or were not yet taken; of a large request only those in the batcher."""
-        return sum(loaded.batcher.held for loaded in self._loaded.values())
+        """Images that wait, run or were not yet taken; of a large request only those that are near."""
+        return sum(served.held for served in self.registry.runners)
 
-    async def sample(self, request: SampleRequest) -> AsyncGenerator[Sample]:
-        """Yields the images of a request in the order of their seeds, drawn only as fast as they are taken.
+    def served(self, name: str, version: int = 0) -> ServedModel:
+        """Returns a model in memory, the newest version for 0; it may be gone at the next `await`.
+
+        Raises:
+            UnknownModelError: There is no such model or version.
+        """
+        return self.registry.find(name, version).runner
+
+    async def draw(
+        self,
+        request: SampleRequest,
+        ticket: Ticket = _ORDINARY,
+        *,
+        most: Callable[[int], int] | None = None,
+    ) -> Samples:
+        """Returns all images of a request at once.
+
+        Args:
+            request: What to draw.
+            ticket: How the request stands in the queue.
+            most: From the bytes of an image's samples to the number of images that may be asked for.
+
+        Raises:
+            As `sample`.
+        """
+        with self._chosen(request) as (served, chosen):
+            card = served.model.card
+            image_bytes = card.image_size_px**2 * card.channels
+            if most and request.size > most(image_bytes):
+                raise RequestError(
+                    f"{request.size} images of {image_bytes} bytes are too many for one answer, which holds "
+                    f"{most(image_bytes)}: ask for them as a stream"
+                )
+            with served.draw(Wanted(chosen.draws), request.size, ticket, whole=True) as job:
+                return chosen.samples(0, _whole([drawn async for drawn in job]))
+
+    async def sample(self, request: SampleRequest, ticket: Ticket = _ORDINARY) -> AsyncGenerator[Samples]:
+        """Yields the images of a request in their order, at most a batch at a time.
+
+        They are drawn only as fast as they are taken, so a request of any size needs little memory.
 
         Raises:
             RequestError: The label, count, seed or truncation is not acceptable.
             UnknownModelError: There is no such model or version.
-            QueueFullError: Too much is under way.
-            BatcherClosedError: The sampler was stopped.
+            SchedulingError: Too much is under way, it waited too long, or the sampler was stopped.
         """
-        model = self.catalogue.choose(request.model, request.version, request.label)
-        seeds = self._seeds(request)
-        truncation = request.truncation
-        if not 0 < truncation <= 1:
-            raise RequestError(f"truncation has to be above 0 and at most 1, not {truncation}")
-        labels = model.labels or ("",)
-        label_index = labels.index(request.label) if request.label or not model.labels else None
-        draws = (_Draw(seed, label_index, truncation) for seed in seeds)
-        async with aclosing(self._loaded[model.name, model.version].batcher.map(draws)) as results:
-            seed = seeds.start
-            async for drawn_index, pixels in results:
-                provenance = Provenance(
-                    model.name, model.version, model.digest, labels[drawn_index], seed, truncation
-                )
-                yield Sample(pixels, provenance)
-                seed += 1
+        first = 0
+        with (
+            self._chosen(request) as (served, chosen),
+            served.draw(Wanted(chosen.draws), request.size, ticket, whole=False) as job,
+        ):
+            async for drawn in job:
+                yield chosen.samples(first, drawn)
+                first += len(drawn.images)
 
-    def _seeds(self, request: SampleRequest) -> range:
-        if not 1 <= request.count <= self.max_count:
-            raise RequestError(f"count has to be 1 to {self.max_count}, not {request.count}")
-        first = secrets.randbits(_DRAWN_SEED_BITS) if request.seed is None else request.seed
-        seeds = range(first, first + request.count)
-        if first < 0 or seeds[-1] > noise.MAX_SEED:
-            raise RequestError(
-                f"seeds go from 0 to {noise.MAX_SEED}: {request.count} from {first} on are not among them"
-            )
-        return seeds
+    async def infer(
+        self,
+        name: str,
+        version: int,
+        z: NDArray[np.float32],
+        labels: Labels | None = None,
+        *,
+        as_pixels: bool = False,
+        ticket: Ticket = _ORDINARY,
+    ) -> NDArray[Any]:
+        """Returns the images of given latent vectors, in their order.
+
+        Args:
+            name: Model name.
+            version: Model version; 0 means the newest.
+            z: float32 [N, z_dim], finite, N at least 1.
+            labels: Label indices, int64 [N]; of a model that mixes labels also weights, float32 [N, labels];
+                None for a model without labels.
+            as_pixels: Samples, uint8 [N, H, W, C], in place of what the graph gives, float32 [N, C, H, W],
+                nominally -1..1.
+            ticket: How the request stands in the queue.
+
+        Raises:
+            RequestError: An array is not what it has to be.
+            UnknownModelError: There is no such model or version.
+            SchedulingError: Too much is under way, it waited too long, or the sampler was stopped.
+        """
+        if not 1 <= len(z) <= self.max_count:
+            raise RequestError(f"the number of latent vectors has to be 1 to {self.max_count}, not {len(z)}")
+        with self.registry.find(name, version) as lease:
+            served = lease.runner
+            draws = plan_given(served.model, z, labels, mixes_labels=served.engine.mixes_labels)
+            with served.draw(Wanted(draws, as_pixels), len(z), ticket, whole=True) as job:
+                return _whole([drawn async for drawn in job]).images
+
+    @contextmanager
+    def _chosen(self, request: SampleRequest) -> Generator[tuple[ServedModel, Plan]]:
+        """Chooses a request's model, which stays in memory until the `with` ends, and what it is to draw."""
+        with self.registry.lease(request.model, request.version, request.any_label) as lease:
+            served = lease.runner
+            mixes_labels = served.engine.mixes_labels
+            yield served, plan(request, served.model, mixes_labels=mixes_labels, max_count=self.max_count)
+
+    async def _open(self, model: Model) -> ServedModel:
+        load = partial(ServedModel, model, provider=self._provider, threads=self._threads)
+        served = await asyncio.to_thread(load)
+        served.open(self._scheduler, self._lane_options, self._observer)
+        return served
 
 
-def _load(model: Model, provider: str) -> OnnxEngine:
-    card = model.card
-    return OnnxEngine(
-        model.onnx_path,
-        z_dim=card.z_dim,
-        labels=len(card.labels),
-        image_size_px=card.image_size_px,
-        channels=card.channels,
-        provider=provider,
-    )
-
-
-def _draw(engine: OnnxEngine, z_dim: int, n_labels: int, draws: Sequence[_Draw]) -> list[_Drawn]:
-    z = noise.truncated(noise.latents([d.seed for d in draws], z_dim), [d.truncation for d in draws])
-    indices = [
-        noise.drawn_label_index(d.seed, n_labels) if d.label_index is None else d.label_index for d in draws
-    ]
-    return list(zip(indices, engine.run(z, np.array(indices, np.int64)), strict=True))
+def _whole(parts: Sequence[Drawn]) -> Drawn:
+    if len(parts) == 1:
+        return parts[0]
+    images, labels = [part.images for part in parts], [part.labels for part in parts]
+    return Drawn(np.concatenate(images), np.concatenate(labels))

@@ -1,39 +1,33 @@
-"""The generator's protobuf API: messages to requests, images to messages."""
+"""The generator's protobuf API."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 from ganpress.v1 import generator_service_pb2 as pb
 from ganpress.v1.generator_service_pb2_grpc import GeneratorServiceServicer
-from ganpress.v1.image_pb2 import (
-    IMAGE_FORMAT_PNG,
-    IMAGE_FORMAT_RAW_U8,
-    IMAGE_FORMAT_UNSPECIFIED,
-    ImageFormat,
-    ImageSize,
-)
+from ganpress.v1.image_pb2 import ImageSize
 
 from services.common.version import GANPRESS_VERSION
-from services.generator.errors import RequestError
-from services.generator.images import encode_png
+from services.generator.engine import instruction_set
+from services.generator.messages import Form, for_messages, images_per_message, sample_request, ticket
+from services.generator.metrics import GeneratorMetrics
 from services.generator.models import Model
-from services.generator.sampler import Sample, Sampler, SampleRequest
-
-_MESSAGE_BYTES = 1_000_000  # above it, copies cost more than messages do
-_OVERHEAD_BYTES = 1024  # of an image's fields and text chunks, with room for PNG's own
+from services.generator.requests import Samples
+from services.generator.sampler import Sampler
 
 
 class GeneratorServicer(GeneratorServiceServicer):
     """Answers for a sampler."""
 
-    def __init__(self, sampler: Sampler) -> None:
+    def __init__(self, sampler: Sampler, metrics: GeneratorMetrics) -> None:
         """Takes a sampler that is started before the first call."""
         self._sampler = sampler
+        self._metrics = metrics
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """Lists the models."""
@@ -49,68 +43,42 @@ class GeneratorServicer(GeneratorServiceServicer):
         )
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
-        """Returns a model's card."""
-        return pb.GetModelResponse(card=self._sampler.catalogue.find(request.name, request.version).card)
+        """Returns a model's card and runtime."""
+        served = self._sampler.served(request.name, request.version)
+        runtime = pb.ModelRuntime(
+            execution_provider=served.engine.provider,
+            onnxruntime_version=onnxruntime.__version__,
+            instruction_set=instruction_set(),
+            probe_digest=served.probe_digest,
+            mixes_labels=served.engine.mixes_labels,
+        )
+        return pb.GetModelResponse(card=served.model.card, runtime=runtime)
 
-    async def Generate(self, request: pb.GenerateRequest, context: Any) -> AsyncIterator[pb.GenerateResponse]:
+    async def Generate(self, request: pb.GenerateRequest, context: Any) -> pb.GenerateResponse:
+        """Draws images for one answer."""
+        form = Form.of(request)
+        samples = await self._sampler.draw(
+            sample_request(request), ticket(request, context), most=images_per_message
+        )
+        return pb.GenerateResponse(images=await self._images(form, samples))
+
+    async def GenerateStream(
+        self, request: pb.GenerateStreamRequest, context: Any
+    ) -> AsyncIterator[pb.GenerateStreamResponse]:
         """Streams images."""
-        image_format = _image_format(request.format)
-        async with aclosing(_messages(self._sampler.sample(_sample_request(request)))) as messages:
-            async for samples in messages:
-                yield await asyncio.to_thread(_response, samples, image_format)
+        form = Form.of(request.request)
+        batches = self._sampler.sample(sample_request(request.request), ticket(request.request, context))
+        async with aclosing(batches):
+            async for batch in batches:
+                for samples in for_messages(batch):
+                    yield pb.GenerateStreamResponse(images=await self._images(form, samples))
 
-
-async def _messages(samples: AsyncGenerator[Sample]) -> AsyncGenerator[list[Sample]]:
-    """Yields the samples in lists for messages of at most about `_MESSAGE_BYTES`."""
-    message: list[Sample] = []
-    async with aclosing(samples):
-        async for sample in samples:
-            message.append(sample)
-            if (len(message) + 1) * (sample.pixels.nbytes * 1.02 + _OVERHEAD_BYTES) > _MESSAGE_BYTES:
-                yield message
-                message = []
-    if message:
-        yield message
-
-
-def _response(samples: Sequence[Sample], image_format: ImageFormat.ValueType) -> pb.GenerateResponse:
-    return pb.GenerateResponse(images=[_image(sample, image_format) for sample in samples])
-
-
-def _image(sample: Sample, image_format: ImageFormat.ValueType) -> pb.GeneratedImage:
-    height_px, width_px, channels = sample.pixels.shape
-    provenance = sample.provenance
-    raw = image_format == IMAGE_FORMAT_RAW_U8
-    return pb.GeneratedImage(
-        data=sample.pixels.tobytes() if raw else encode_png(sample.pixels, provenance),
-        format=image_format,
-        size=ImageSize(width_px=width_px, height_px=height_px, channels=channels),
-        seed=provenance.seed,
-        label=provenance.label,
-        truncation=provenance.truncation,
-        model=provenance.model,
-        model_version=provenance.version,
-        model_digest=provenance.digest,
-    )
-
-
-def _sample_request(request: pb.GenerateRequest) -> SampleRequest:
-    return SampleRequest(
-        model=request.model,
-        version=request.model_version,
-        label=request.label,
-        count=request.count,
-        seed=request.seed if request.HasField("seed") else None,
-        truncation=request.truncation if request.HasField("truncation") else 1.0,
-    )
-
-
-def _image_format(requested: ImageFormat.ValueType) -> ImageFormat.ValueType:
-    if requested == IMAGE_FORMAT_UNSPECIFIED:
-        return IMAGE_FORMAT_PNG
-    if requested not in {IMAGE_FORMAT_PNG, IMAGE_FORMAT_RAW_U8}:
-        raise RequestError(f"format {requested} is not known: IMAGE_FORMAT_PNG and IMAGE_FORMAT_RAW_U8 are")
-    return requested
+    async def _images(self, form: Form, samples: Samples) -> list[pb.GeneratedImage]:
+        begun_s = time.perf_counter()
+        images = await form.images(samples)
+        version = f"{samples.provenances[0].model}/{samples.provenances[0].version}"
+        self._metrics.encoded(version, form.file_format or "raw", time.perf_counter() - begun_s)
+        return images
 
 
 def _summary(model: Model) -> pb.ModelSummary:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
 from services.common.settings import ServiceSettings
 from services.generator.engine import Device
+from services.generator.repository import VersionPolicies, VersionPolicyError
+
+
+def _checked_policies(text: str) -> str:
+    try:
+        VersionPolicies.parse(text)
+    except VersionPolicyError as error:
+        raise PydanticCustomError("version_policy", "{reason}", {"reason": str(error)}) from error
+    return text
 
 
 class GeneratorSettings(ServiceSettings):
@@ -17,11 +28,32 @@ class GeneratorSettings(ServiceSettings):
     model_config = SettingsConfigDict(env_prefix="GANPRESS_GENERATOR_")
 
     port: int = Field(50051, ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
-    models: Path | None = Field(
-        None, description="Model repository, NAME/VERSION/{model.onnx,card.json}; not set: the package's."
+    models: str | Path | None = Field(
+        None,
+        description="Model repository, NAME/VERSION/{model.onnx,card.json}: a folder or a URL such as "
+        "s3://bucket/models; not set: the package's.",
     )
+    model_cache: Path | None = Field(
+        None, description="Folder for the files of a URL; not set: ~/.cache/ganpress/models."
+    )
+    versions: Annotated[str, AfterValidator(_checked_policies)] = Field(
+        "all",
+        description="Versions to serve: all, latest, latest:N or a list such as 1,4; of some models by "
+        "name, as in latest:2 cars=all.",
+    )
+    watch_s: float = Field(
+        10.0, ge=0, description="Seconds from one look for changed models to the next; 0 means only one."
+    )
+    model_control: bool = Field(False, description="Let clients load and unload models.")
     default_model: str = Field("cars", description="Model of a request that names neither model nor label.")
     device: Device = Field("cpu", description="Where to compute; without a usable GPU, cuda means the CPU.")
     max_batch_size: int = Field(32, ge=1, le=4096, description="Most images in one run of a model.")
+    max_queue_delay_ms: float = Field(
+        5.0,
+        ge=0,
+        le=1000,
+        description="Longest that a request is held back for a fuller batch while others compute; an idle "
+        "server never does.",
+    )
     queue_size: int = Field(4096, ge=1, description="Most images of one model under way at the same time.")
-    max_count: int = Field(10_000, ge=1, le=2**32 - 1, description="Most images in one request.")
+    max_count: int = Field(100_000, ge=1, le=2**32 - 1, description="Most images in one request.")

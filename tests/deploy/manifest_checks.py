@@ -159,7 +159,7 @@ def probes_ask_the_server(manifests: list[Manifest]) -> Iterator[str]:
     """All three probes are there and ask the server's port for a service whose health it tells."""
     for deployment, container in each_container(manifests):
         ports = [port["containerPort"] for port in container["ports"]]
-        served = {"", service(container, manifests).full_name}
+        served = {"", *service(container, manifests).names}
         for kind in _PROBES:
             where = f"Deployment {deployment['metadata']['name']}: {kind}"
             probe = container.get(kind, {}).get("grpc")

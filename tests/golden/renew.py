@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from services.compressor.codecs import Pixels, decode, get_codec
+from services.compressor.codecs.archive import ArchiveWriter
 
 GOLDEN = Path(__file__).parent
 EXPECTED = GOLDEN / "expected.json"
@@ -38,6 +39,11 @@ FILES = {
 }
 
 
+ARCHIVE = "archive-v1.gpa"
+ARCHIVED = {"large": (40, 24, 3), "small": (1, 1, 3), "grey/ä": (17, 9, 1)}
+"""Members of the archive, by key: sizes of `image`, as PNG."""
+
+
 def main() -> None:
     """Writes what is missing."""
     expected = json.loads(EXPECTED.read_text(encoding="utf-8")) if EXPECTED.exists() else {}
@@ -48,6 +54,11 @@ def main() -> None:
         (GOLDEN / name).write_bytes(data)
         pixels = decode(data)
         expected[name] = {"shape": list(pixels.shape), "sha256": hashlib.sha256(pixels.tobytes()).hexdigest()}
+    if not (GOLDEN / ARCHIVE).exists():
+        with ArchiveWriter.create(GOLDEN / ARCHIVE) as writer:
+            for key, size in ARCHIVED.items():
+                writer.add_image(key, image(*size), get_codec("png"))
+                writer.flush()
     EXPECTED.write_text(json.dumps(expected, indent=2) + "\n", encoding="utf-8")
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,11 +25,13 @@ def build_onnx(
     channels: int = 3,
     width: int = 8,
     seed: int = 0,
+    mixes_labels: bool = False,
 ) -> onnx.ModelProto:
     """Returns a DCGAN-like generator: latent (and one-hot label) -> 4x4 -> doubled up to the image size.
 
     The weights are stored as float16 and computed in float32, as in the models that are shipped.
-    `labels` 0 makes it unconditional; `image_size_px` is a power of two from 8.
+    `labels` 0 makes it unconditional; `image_size_px` is a power of two from 8. With `mixes_labels` the
+    input `label` holds weights.
     """
     random = np.random.default_rng(seed)
     nodes: list[onnx.NodeProto] = []
@@ -46,9 +50,16 @@ def build_onnx(
     latent = "z"
     inputs = [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", z_dim])]
     if labels:
-        inputs.append(helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]))
-        depth, on_off = constant("depth", np.array(labels)), constant("on_off", np.array([0, 2], np.float32))
-        nodes.append(helper.make_node("OneHot", ["label", depth, on_off], ["label_vector"], axis=-1))
+        if mixes_labels:
+            inputs.append(helper.make_tensor_value_info("label", TensorProto.FLOAT, ["batch", labels]))
+            nodes.append(
+                helper.make_node("Mul", ["label", constant("two", np.array(2, np.float32))], ["label_vector"])
+            )
+        else:
+            inputs.append(helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]))
+            depth = constant("depth", np.array(labels))
+            on_off = constant("on_off", np.array([0, 2], np.float32))
+            nodes.append(helper.make_node("OneHot", ["label", depth, on_off], ["label_vector"], axis=-1))
         nodes.append(helper.make_node("Concat", ["z", "label_vector"], ["latent"], axis=1))
         latent = "latent"
     features = width * image_size_px // 8
@@ -88,6 +99,7 @@ def write_model(
     channels: int = 3,
     width: int = 8,
     seed: int = 0,
+    mixes_labels: bool = False,
 ) -> Path:
     """Writes `<root>/<name>/<version>/{model.onnx,card.json}` and returns that directory."""
     model = build_onnx(
@@ -97,6 +109,7 @@ def write_model(
         channels=channels,
         width=width,
         seed=seed,
+        mixes_labels=mixes_labels,
     )
     data = model.SerializeToString()
     card = ModelCard(
@@ -120,6 +133,37 @@ def write_model(
     directory = root / name / str(version)
     directory.mkdir(parents=True)
     (directory / "model.onnx").write_bytes(data)
+    write_card(directory, card)
+    return directory
+
+
+def replace_model(root: Path, name: str = "cars", version: int = 1, **options: Any) -> Path:
+    """Writes a model over one that exists, the graph first, as a copy does."""
+    directory = root / name / str(version)
+    with tempfile.TemporaryDirectory() as elsewhere:
+        fresh = write_model(Path(elsewhere), name, version, **options)
+        for file in ("model.onnx", "card.json"):
+            (directory / file).write_bytes((fresh / file).read_bytes())
+    return directory
+
+
+def damaged_model(
+    root: Path,
+    damage: Callable[[onnx.ModelProto], object] | None = None,
+    *,
+    data: bytes | None = None,
+    **options: Any,
+) -> Path:
+    """Writes a model whose graph is changed by `damage`, or is `data`; its card knows the digest of that."""
+    directory = write_model(root, **options)
+    if damage:
+        model = onnx.load(directory / "model.onnx")
+        damage(model)
+        data = model.SerializeToString()
+    assert data is not None
+    (directory / "model.onnx").write_bytes(data)
+    card = read_card(directory)
+    card.onnx_sha256, card.onnx_bytes = hashlib.sha256(data).hexdigest(), len(data)
     write_card(directory, card)
     return directory
 

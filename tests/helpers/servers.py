@@ -6,14 +6,15 @@ import asyncio
 import os
 import re
 import signal
+import subprocess
 import sys
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import grpc
 
-from services.common.server import CHANNEL_OPTIONS, Server, Service
+from services.common.server import CHANNEL_OPTIONS, Server, ServerOptions, Service
 
 
 @asynccontextmanager
@@ -21,13 +22,20 @@ async def serving(
     services: Sequence[Service], socket_dir: Path, *, grace_s: float = 0.0
 ) -> AsyncGenerator[grpc.aio.Channel]:
     """Serves on a Unix socket in `socket_dir` and yields a channel to it."""
-    server = Server(services, grace_s=grace_s)
+    server = Server(services, ServerOptions(grace_s=grace_s))
     address = await server.start(f"unix:{socket_dir / 'server.sock'}")
     try:
         async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
             yield channel
     finally:
         await server.stop()
+
+
+def metrics_url(log: str) -> str:
+    """Returns where a server of which this is the log gives its metrics."""
+    found = re.findall(r"metrics on (http://\S+)", log)
+    assert found, f"no metrics in:\n{log}"
+    return found[-1]
 
 
 class ServerProcess:
@@ -80,3 +88,18 @@ async def server_process(
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+@contextmanager
+def server(module: str, *options: str) -> Generator[str]:
+    """Runs a service as `python -m MODULE --port 0 ...`, yields its address; for tests that do not await."""
+    command = [sys.executable, "-m", module, "--port", "0", *options]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            yield next(
+                match[1] for line in process.stderr if (match := re.search(r"listening on (\S+)", line))
+            )
+        finally:
+            process.terminate()
+            process.communicate()

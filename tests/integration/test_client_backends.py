@@ -2,32 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
-import sys
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.cli import make_tar, read_tar, run_cli
 from tests.helpers.images import jpeg_file, png_file
-
-
-@contextmanager
-def server(module: str, *options: str) -> Generator[str]:
-    """Runs a service in a process of its own and yields its address."""
-    command = [sys.executable, "-m", module, "--port", "0", *options]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr
-            yield next(
-                match[1] for line in process.stderr if (match := re.search(r"listening on (\S+)", line))
-            )
-        finally:
-            process.terminate()
-            process.communicate()
+from tests.helpers.servers import server
 
 
 @pytest.fixture(scope="module")

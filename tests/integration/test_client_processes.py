@@ -25,7 +25,8 @@ CLIENT = f"{shlex.quote(sys.executable)} -c 'from client.cli import main; main()
 def environment(model_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands run in an empty folder, with random models."""
     monkeypatch.setenv("GANPRESS_GENERATOR_MODELS", str(model_root))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    root = Path(__file__).parents[2]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(root), str(root / "protos")]))
     monkeypatch.chdir(tmp_path)
 
 

@@ -22,7 +22,7 @@ const compressor = new v1.CompressorService(compressorAddress, grpc.credentials.
 function generate(request) {
   return new Promise((resolve, reject) => {
     const images = [];
-    const call = generator.Generate(request);
+    const call = generator.GenerateStream({ request });
     call.on("data", (message) => images.push(...message.images));
     call.on("error", reject);
     call.on("end", () => resolve(images));

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,29 @@ def no_weight_gradients() -> Iterator[None]:
         yield
     finally:
         _Weights.wanted = True
+
+
+@contextmanager
+def constant_weights() -> Iterator[None]:
+    """Promises that no weight changes inside, so that what is computed of weights alone is computed once."""
+    _transformed.append({})
+    try:
+        yield
+    finally:
+        _transformed.pop()
+
+
+_transformed: list[dict[int, tuple[Tensor, Tensor]]] = []
+"""For each `constant_weights` under way weights and their transforms, by the weights' identity."""
+
+
+def _transform(w: Tensor) -> Tensor:
+    if not _transformed:
+        return winograd.u_of_w(w)
+    known = _transformed[-1]
+    if id(w) not in known:
+        known[id(w)] = (w, winograd.u_of_w(w))  # with w, so that no other takes its identity
+    return known[id(w)][1]
 
 
 # -- the three operations and their derivatives, each of which is one of the three ------------------
@@ -138,10 +161,10 @@ FEW_CHANNELS = 4
 
 def halve(x: Tensor, w: Tensor) -> Tensor:
     """Returns the convolution of x [N, C, H, W] by w [O, C, 4, 4]: [N, O, H/2, W/2], channels last."""
-    o, c, height, width = len(w), *x.shape[1:]
+    o, (c, height, width) = len(w), x.shape[1:]
     if c < WINOGRAD_CHANNELS or height % 4 or width % 4:
         return torch.conv2d(x, w, None, 2, 1)
-    u = winograd.u_of_w(w).mT
+    u = _transform(w).mT
     parts = x.split(_images_a_part(len(x), c, height, width))
     products = (torch.bmm(winograd.v_of_x(part), u) for part in parts)
     return _join([winograd.y_of_m(m, (o, height // 2, width // 2)) for m in products])
@@ -154,7 +177,7 @@ def double(y: Tensor, w: Tensor) -> Tensor:
         return _double_to_few_channels(y, w)
     if c < WINOGRAD_CHANNELS or height % 4 or width % 4:
         return grad.conv2d_input((len(y), c, height, width), w, y, stride=2, padding=1)
-    u = winograd.u_of_w(w)
+    u = _transform(w)
     parts = y.split(_images_a_part(len(y), c, height, width))
     products = (torch.bmm(winograd.m_of_y(part), u) for part in parts)
     return _join([winograd.x_of_v(v, (c, height, width)) for v in products])
@@ -162,14 +185,15 @@ def double(y: Tensor, w: Tensor) -> Tensor:
 
 def weight_gradient(x: Tensor, y: Tensor) -> Tensor:
     """Returns the adjoint of `halve` in w, for x [N, C, H, W] and y [N, O, H/2, W/2]: [O, C, 4, 4]."""
-    o, c, height, width = y.shape[1], *x.shape[1:]
+    o, (c, height, width) = y.shape[1], x.shape[1:]
     if c < WINOGRAD_CHANNELS_OF_WEIGHTS or height % 4 or width % 4:
         return grad.conv2d_weight(x, (o, c, 4, 4), y, stride=2, padding=1)
     size = _images_a_part(len(x), c, height, width)
-    u = x.new_zeros(9, o, 4 * c)
+    u = None
     for x_part, y_part in zip(x.split(size), y.split(size), strict=True):
-        u.baddbmm_(winograd.m_of_y(y_part).mT, winograd.v_of_x(x_part))
-    return winograd.w_of_u(u)
+        m, v = winograd.m_of_y(y_part).mT, winograd.v_of_x(x_part)
+        u = torch.bmm(m, v) if u is None else u.baddbmm_(m, v)
+    return winograd.w_of_u(cast("Tensor", u))
 
 
 def _images_a_part(n: int, c: int, height: int, width: int) -> int:

@@ -9,6 +9,7 @@ from ganpress.v1 import model_card_pb2 as _model_card_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -19,6 +20,36 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class _Priority:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PriorityEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Priority.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PRIORITY_UNSPECIFIED: _Priority.ValueType  # 0
+    """Not said: normal."""
+    PRIORITY_HIGH: _Priority.ValueType  # 1
+    """Someone waits for it."""
+    PRIORITY_NORMAL: _Priority.ValueType  # 2
+    """What most requests are."""
+    PRIORITY_LOW: _Priority.ValueType  # 3
+    """Work in bulk that may take long."""
+
+class Priority(_Priority, metaclass=_PriorityEnumTypeWrapper):
+    """Rank of a request among those that wait. A lower one waits while there is any of a higher one; callers of
+    the same rank get equal parts.
+    """
+
+PRIORITY_UNSPECIFIED: Priority.ValueType  # 0
+"""Not said: normal."""
+PRIORITY_HIGH: Priority.ValueType  # 1
+"""Someone waits for it."""
+PRIORITY_NORMAL: Priority.ValueType  # 2
+"""What most requests are."""
+PRIORITY_LOW: Priority.ValueType  # 3
+"""Work in bulk that may take long."""
+Global___Priority: _TypeAlias = Priority  # noqa: Y015
 
 @_typing.final
 class ListModelsRequest(_message.Message):
@@ -179,33 +210,99 @@ Global___GetModelRequest: _TypeAlias = GetModelRequest  # noqa: Y015
 
 @_typing.final
 class GetModelResponse(_message.Message):
-    """The model's card."""
+    """The model's card and runtime."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CARD_FIELD_NUMBER: _builtins.int
+    RUNTIME_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def card(self) -> _model_card_pb2.ModelCard:
         """The card."""
+
+    @_builtins.property
+    def runtime(self) -> Global___ModelRuntime:
+        """What computes its images here."""
 
     def __init__(
         self,
         *,
         card: _model_card_pb2.ModelCard | None = ...,
+        runtime: Global___ModelRuntime | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "runtime", b"runtime"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "runtime", b"runtime"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetModelResponse: _TypeAlias = GetModelResponse  # noqa: Y015
 
 @_typing.final
+class ModelRuntime(_message.Message):
+    """What computes the images of one model."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTION_PROVIDER_FIELD_NUMBER: _builtins.int
+    ONNXRUNTIME_VERSION_FIELD_NUMBER: _builtins.int
+    INSTRUCTION_SET_FIELD_NUMBER: _builtins.int
+    PROBE_DIGEST_FIELD_NUMBER: _builtins.int
+    MIXES_LABELS_FIELD_NUMBER: _builtins.int
+    execution_provider: _builtins.str
+    """ONNX Runtime execution provider in use, such as "CPUExecutionProvider"."""
+    onnxruntime_version: _builtins.str
+    """Version of ONNX Runtime."""
+    instruction_set: _builtins.str
+    """Architecture and widest vector instructions of the CPU, such as "x86_64 avx512f"."""
+    probe_digest: _builtins.str
+    """SHA-256, lower-case hexadecimal, of the samples of the images with the seeds 0 to 7, each with the label
+    that its seed draws: servers with the same one draw the same images (docs/noise.md).
+    """
+    mixes_labels: _builtins.bool
+    """Whether an image may have a mix of labels."""
+    def __init__(
+        self,
+        *,
+        execution_provider: _builtins.str = ...,
+        onnxruntime_version: _builtins.str = ...,
+        instruction_set: _builtins.str = ...,
+        probe_digest: _builtins.str = ...,
+        mixes_labels: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_provider", b"execution_provider", "instruction_set", b"instruction_set", "mixes_labels", b"mixes_labels", "onnxruntime_version", b"onnxruntime_version", "probe_digest", b"probe_digest"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelRuntime: _TypeAlias = ModelRuntime  # noqa: Y015
+
+@_typing.final
 class GenerateRequest(_message.Message):
     """Asks for images."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelMixEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     MODEL_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
@@ -214,6 +311,11 @@ class GenerateRequest(_message.Message):
     SEED_FIELD_NUMBER: _builtins.int
     TRUNCATION_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    SEEDS_FIELD_NUMBER: _builtins.int
+    WALK_FIELD_NUMBER: _builtins.int
+    LABEL_MIX_FIELD_NUMBER: _builtins.int
+    PRIORITY_FIELD_NUMBER: _builtins.int
     model: _builtins.str
     """Model name; empty means the one model that has the label, or the server's default without a label."""
     model_version: _builtins.int
@@ -221,7 +323,7 @@ class GenerateRequest(_message.Message):
     label: _builtins.str
     """Label for a conditional model; empty means one drawn from each image's seed (docs/noise.md)."""
     count: _builtins.int
-    """How many images, 1 to the server's max_count."""
+    """How many images, 1 to the server's max_count; with seeds, their number or 0."""
     seed: _builtins.int
     """Seed of the first image; image i has seed + i, which may not exceed 2^64 - 1.
     Not set: the server draws one below 2^53. Each image reports its own.
@@ -230,6 +332,22 @@ class GenerateRequest(_message.Message):
     """Factor on the latent vector, above 0 and at most 1: smaller is more typical and less varied. Not set: 1."""
     format: _image_pb2.ImageFormat.ValueType
     """How to write the images."""
+    quality: _builtins.int
+    """Quality of JPEG and WebP, 1 to 100; not set: 90."""
+    priority: Global___Priority.ValueType
+    """Which requests go first while the server is busy."""
+    @_builtins.property
+    def seeds(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Seed of each image, in any order, in place of seed."""
+
+    @_builtins.property
+    def walk(self) -> Global___Walk:
+        """Draws count images on the way from seed to another seed."""
+
+    @_builtins.property
+    def label_mix(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Weights of several labels, in place of label; models that can mix labels say so in ModelRuntime."""
+
     def __init__(
         self,
         *,
@@ -240,15 +358,24 @@ class GenerateRequest(_message.Message):
         seed: _builtins.int | None = ...,
         truncation: _builtins.float | None = ...,
         format: _image_pb2.ImageFormat.ValueType = ...,
+        quality: _builtins.int | None = ...,
+        seeds: _abc.Iterable[_builtins.int] | None = ...,
+        walk: Global___Walk | None = ...,
+        label_mix: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        priority: Global___Priority.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_truncation", b"_truncation", "seed", b"seed", "truncation", b"truncation"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "_seed", b"_seed", "_truncation", b"_truncation", "quality", b"quality", "seed", b"seed", "truncation", b"truncation", "walk", b"walk"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_seed", b"_seed", "_truncation", b"_truncation", "count", b"count", "format", b"format", "label", b"label", "model", b"model", "model_version", b"model_version", "seed", b"seed", "truncation", b"truncation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "_seed", b"_seed", "_truncation", b"_truncation", "count", b"count", "format", b"format", "label", b"label", "label_mix", b"label_mix", "model", b"model", "model_version", b"model_version", "priority", b"priority", "quality", b"quality", "seed", b"seed", "seeds", b"seeds", "truncation", b"truncation", "walk", b"walk"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
+    _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     _WhichOneofReturnType__truncation: _TypeAlias = _typing.Literal["truncation"]  # noqa: Y015
     _WhichOneofArgType__truncation: _TypeAlias = _typing.Literal["_truncation", b"_truncation"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__quality) -> _WhichOneofReturnType__quality | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
     @_typing.overload
@@ -257,15 +384,47 @@ class GenerateRequest(_message.Message):
 Global___GenerateRequest: _TypeAlias = GenerateRequest  # noqa: Y015
 
 @_typing.final
+class Walk(_message.Message):
+    """The way from one seed's latent vector to another's, along a great circle (docs/noise.md)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TO_SEED_FIELD_NUMBER: _builtins.int
+    START_FIELD_NUMBER: _builtins.int
+    STOP_FIELD_NUMBER: _builtins.int
+    to_seed: _builtins.int
+    """The other seed."""
+    start: _builtins.float
+    """Position of the first image, 0 (the request's seed) to 1 (to_seed)."""
+    stop: _builtins.float
+    """Position of the last image, 0 to 1. Not set: 1. Those between are evenly spaced."""
+    def __init__(
+        self,
+        *,
+        to_seed: _builtins.int = ...,
+        start: _builtins.float = ...,
+        stop: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_stop", b"_stop", "stop", b"stop"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_stop", b"_stop", "start", b"start", "stop", b"stop", "to_seed", b"to_seed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__stop: _TypeAlias = _typing.Literal["stop"]  # noqa: Y015
+    _WhichOneofArgType__stop: _TypeAlias = _typing.Literal["_stop", b"_stop"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__stop) -> _WhichOneofReturnType__stop | None: ...
+
+Global___Walk: _TypeAlias = Walk  # noqa: Y015
+
+@_typing.final
 class GenerateResponse(_message.Message):
-    """A run of images."""
+    """All images of a request."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     IMAGES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___GeneratedImage]:
-        """At least one image, in the order of the seeds."""
+        """The images, in their order."""
 
     def __init__(
         self,
@@ -281,10 +440,78 @@ class GenerateResponse(_message.Message):
 Global___GenerateResponse: _TypeAlias = GenerateResponse  # noqa: Y015
 
 @_typing.final
+class GenerateStreamRequest(_message.Message):
+    """Asks for any number of images."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> Global___GenerateRequest:
+        """What to draw."""
+
+    def __init__(
+        self,
+        *,
+        request: Global___GenerateRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GenerateStreamRequest: _TypeAlias = GenerateStreamRequest  # noqa: Y015
+
+@_typing.final
+class GenerateStreamResponse(_message.Message):
+    """Some images of a request."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___GeneratedImage]:
+        """At least one image; those of all messages are in their order."""
+
+    def __init__(
+        self,
+        *,
+        images: _abc.Iterable[Global___GeneratedImage] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["images", b"images"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GenerateStreamResponse: _TypeAlias = GenerateStreamResponse  # noqa: Y015
+
+@_typing.final
 class GeneratedImage(_message.Message):
     """One image and what names it."""
 
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class LabelMixEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     DATA_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
@@ -295,6 +522,9 @@ class GeneratedImage(_message.Message):
     MODEL_FIELD_NUMBER: _builtins.int
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     MODEL_DIGEST_FIELD_NUMBER: _builtins.int
+    LABEL_MIX_FIELD_NUMBER: _builtins.int
+    TO_SEED_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
     """The image, written as format says."""
     format: _image_pb2.ImageFormat.ValueType
@@ -311,9 +541,17 @@ class GeneratedImage(_message.Message):
     """Model version."""
     model_digest: _builtins.str
     """Digest of the model."""
+    to_seed: _builtins.int
+    """Of an image of a walk: the other seed."""
+    position: _builtins.float
+    """Of an image of a walk: its position, as Walk.start for this image alone."""
     @_builtins.property
     def size(self) -> _image_pb2.ImageSize:
         """Size of the image."""
+
+    @_builtins.property
+    def label_mix(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]:
+        """Share of each label of a mix, their sum is 1; empty for an image of one label."""
 
     def __init__(
         self,
@@ -327,11 +565,21 @@ class GeneratedImage(_message.Message):
         model: _builtins.str = ...,
         model_version: _builtins.int = ...,
         model_digest: _builtins.str = ...,
+        label_mix: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        to_seed: _builtins.int | None = ...,
+        position: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_to_seed", b"_to_seed", "position", b"position", "size", b"size", "to_seed", b"to_seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "format", b"format", "label", b"label", "model", b"model", "model_digest", b"model_digest", "model_version", b"model_version", "seed", b"seed", "size", b"size", "truncation", b"truncation"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_position", b"_position", "_to_seed", b"_to_seed", "data", b"data", "format", b"format", "label", b"label", "label_mix", b"label_mix", "model", b"model", "model_digest", b"model_digest", "model_version", b"model_version", "position", b"position", "seed", b"seed", "size", b"size", "to_seed", b"to_seed", "truncation", b"truncation"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__position: _TypeAlias = _typing.Literal["position"]  # noqa: Y015
+    _WhichOneofArgType__position: _TypeAlias = _typing.Literal["_position", b"_position"]  # noqa: Y015
+    _WhichOneofReturnType__to_seed: _TypeAlias = _typing.Literal["to_seed"]  # noqa: Y015
+    _WhichOneofArgType__to_seed: _TypeAlias = _typing.Literal["_to_seed", b"_to_seed"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__position) -> _WhichOneofReturnType__position | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__to_seed) -> _WhichOneofReturnType__to_seed | None: ...
 
 Global___GeneratedImage: _TypeAlias = GeneratedImage  # noqa: Y015

@@ -29,7 +29,8 @@ class GeneratorServiceStub(object):
     """Draws images from the generators that a server holds.
 
     An image is named by (model digest, label, seed, truncation): the same four
-    give the same bytes, whatever else is asked at the same time.
+    give the same bytes, whatever else is asked at the same time, on servers that
+    report the same probe digest (docs/noise.md).
     """
 
     def __init__(self, channel):
@@ -48,10 +49,15 @@ class GeneratorServiceStub(object):
                 request_serializer=ganpress_dot_v1_dot_generator__service__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=ganpress_dot_v1_dot_generator__service__pb2.GetModelResponse.FromString,
                 _registered_method=True)
-        self.Generate = channel.unary_stream(
+        self.Generate = channel.unary_unary(
                 '/ganpress.v1.GeneratorService/Generate',
                 request_serializer=ganpress_dot_v1_dot_generator__service__pb2.GenerateRequest.SerializeToString,
                 response_deserializer=ganpress_dot_v1_dot_generator__service__pb2.GenerateResponse.FromString,
+                _registered_method=True)
+        self.GenerateStream = channel.unary_stream(
+                '/ganpress.v1.GeneratorService/GenerateStream',
+                request_serializer=ganpress_dot_v1_dot_generator__service__pb2.GenerateStreamRequest.SerializeToString,
+                response_deserializer=ganpress_dot_v1_dot_generator__service__pb2.GenerateStreamResponse.FromString,
                 _registered_method=True)
 
 
@@ -59,7 +65,8 @@ class GeneratorServiceServicer(object):
     """Draws images from the generators that a server holds.
 
     An image is named by (model digest, label, seed, truncation): the same four
-    give the same bytes, whatever else is asked at the same time.
+    give the same bytes, whatever else is asked at the same time, on servers that
+    report the same probe digest (docs/noise.md).
     """
 
     def ListModels(self, request, context):
@@ -70,17 +77,26 @@ class GeneratorServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """Returns one model's card. NOT_FOUND names the models that exist.
+        """Returns one model's card, and what computes its images. NOT_FOUND names the models that exist.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Generate(self, request, context):
-        """Draws images, streamed in the order of their seeds in messages of at most about 1 MB.
+        """Draws images that fit into one answer, which is the quickest way to one of them.
 
-        INVALID_ARGUMENT: unknown label, count, seed or truncation out of range.
-        NOT_FOUND: unknown model or version. RESOURCE_EXHAUSTED: the queue is full; try again later.
+        INVALID_ARGUMENT: unknown label; count, seed, truncation, position, weight or quality out of range; more
+        images than 1 MB of samples holds (one is always answered). NOT_FOUND: unknown model or version.
+        RESOURCE_EXHAUSTED: the queue is full; try again later.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GenerateStream(self, request, context):
+        """Draws any number of images, streamed in their order in messages of at most about 1 MB, only as fast as
+        they are read. Errors as Generate's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,10 +115,15 @@ def add_GeneratorServiceServicer_to_server(servicer, server):
                     request_deserializer=ganpress_dot_v1_dot_generator__service__pb2.GetModelRequest.FromString,
                     response_serializer=ganpress_dot_v1_dot_generator__service__pb2.GetModelResponse.SerializeToString,
             ),
-            'Generate': grpc.unary_stream_rpc_method_handler(
+            'Generate': grpc.unary_unary_rpc_method_handler(
                     servicer.Generate,
                     request_deserializer=ganpress_dot_v1_dot_generator__service__pb2.GenerateRequest.FromString,
                     response_serializer=ganpress_dot_v1_dot_generator__service__pb2.GenerateResponse.SerializeToString,
+            ),
+            'GenerateStream': grpc.unary_stream_rpc_method_handler(
+                    servicer.GenerateStream,
+                    request_deserializer=ganpress_dot_v1_dot_generator__service__pb2.GenerateStreamRequest.FromString,
+                    response_serializer=ganpress_dot_v1_dot_generator__service__pb2.GenerateStreamResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -116,7 +137,8 @@ class GeneratorService(object):
     """Draws images from the generators that a server holds.
 
     An image is named by (model digest, label, seed, truncation): the same four
-    give the same bytes, whatever else is asked at the same time.
+    give the same bytes, whatever else is asked at the same time, on servers that
+    report the same probe digest (docs/noise.md).
     """
 
     @staticmethod
@@ -184,12 +206,39 @@ class GeneratorService(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_stream(
+        return grpc.experimental.unary_unary(
             request,
             target,
             '/ganpress.v1.GeneratorService/Generate',
             ganpress_dot_v1_dot_generator__service__pb2.GenerateRequest.SerializeToString,
             ganpress_dot_v1_dot_generator__service__pb2.GenerateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GenerateStream(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ganpress.v1.GeneratorService/GenerateStream',
+            ganpress_dot_v1_dot_generator__service__pb2.GenerateStreamRequest.SerializeToString,
+            ganpress_dot_v1_dot_generator__service__pb2.GenerateStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

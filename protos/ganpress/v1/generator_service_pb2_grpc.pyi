@@ -16,26 +16,33 @@ class GeneratorServiceStub:
     """Draws images from the generators that a server holds.
 
     An image is named by (model digest, label, seed, truncation): the same four
-    give the same bytes, whatever else is asked at the same time.
+    give the same bytes, whatever else is asked at the same time, on servers that
+    report the same probe digest (docs/noise.md).
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListModels: _aio.UnaryUnaryMultiCallable[_generator_service_pb2.ListModelsRequest, _generator_service_pb2.ListModelsResponse]
     """Lists the models that the server holds."""
     GetModel: _aio.UnaryUnaryMultiCallable[_generator_service_pb2.GetModelRequest, _generator_service_pb2.GetModelResponse]
-    """Returns one model's card. NOT_FOUND names the models that exist."""
-    Generate: _aio.UnaryStreamMultiCallable[_generator_service_pb2.GenerateRequest, _generator_service_pb2.GenerateResponse]
-    """Draws images, streamed in the order of their seeds in messages of at most about 1 MB.
+    """Returns one model's card, and what computes its images. NOT_FOUND names the models that exist."""
+    Generate: _aio.UnaryUnaryMultiCallable[_generator_service_pb2.GenerateRequest, _generator_service_pb2.GenerateResponse]
+    """Draws images that fit into one answer, which is the quickest way to one of them.
 
-    INVALID_ARGUMENT: unknown label, count, seed or truncation out of range.
-    NOT_FOUND: unknown model or version. RESOURCE_EXHAUSTED: the queue is full; try again later.
+    INVALID_ARGUMENT: unknown label; count, seed, truncation, position, weight or quality out of range; more
+    images than 1 MB of samples holds (one is always answered). NOT_FOUND: unknown model or version.
+    RESOURCE_EXHAUSTED: the queue is full; try again later.
+    """
+    GenerateStream: _aio.UnaryStreamMultiCallable[_generator_service_pb2.GenerateStreamRequest, _generator_service_pb2.GenerateStreamResponse]
+    """Draws any number of images, streamed in their order in messages of at most about 1 MB, only as fast as
+    they are read. Errors as Generate's.
     """
 
 class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Draws images from the generators that a server holds.
 
     An image is named by (model digest, label, seed, truncation): the same four
-    give the same bytes, whatever else is asked at the same time.
+    give the same bytes, whatever else is asked at the same time, on servers that
+    report the same probe digest (docs/noise.md).
     """
 
     @_abc_1.abstractmethod
@@ -52,18 +59,29 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _generator_service_pb2.GetModelRequest,
         context: _aio.ServicerContext[_generator_service_pb2.GetModelRequest, _abc.Awaitable[_generator_service_pb2.GetModelResponse]],
     ) -> _abc.Awaitable[_generator_service_pb2.GetModelResponse]:
-        """Returns one model's card. NOT_FOUND names the models that exist."""
+        """Returns one model's card, and what computes its images. NOT_FOUND names the models that exist."""
 
     @_abc_1.abstractmethod
     def Generate(
         self,
         request: _generator_service_pb2.GenerateRequest,
-        context: _aio.ServicerContext[_generator_service_pb2.GenerateRequest, _abc.AsyncIterator[_generator_service_pb2.GenerateResponse]],
-    ) -> _abc.AsyncIterator[_generator_service_pb2.GenerateResponse]:
-        """Draws images, streamed in the order of their seeds in messages of at most about 1 MB.
+        context: _aio.ServicerContext[_generator_service_pb2.GenerateRequest, _abc.Awaitable[_generator_service_pb2.GenerateResponse]],
+    ) -> _abc.Awaitable[_generator_service_pb2.GenerateResponse]:
+        """Draws images that fit into one answer, which is the quickest way to one of them.
 
-        INVALID_ARGUMENT: unknown label, count, seed or truncation out of range.
-        NOT_FOUND: unknown model or version. RESOURCE_EXHAUSTED: the queue is full; try again later.
+        INVALID_ARGUMENT: unknown label; count, seed, truncation, position, weight or quality out of range; more
+        images than 1 MB of samples holds (one is always answered). NOT_FOUND: unknown model or version.
+        RESOURCE_EXHAUSTED: the queue is full; try again later.
+        """
+
+    @_abc_1.abstractmethod
+    def GenerateStream(
+        self,
+        request: _generator_service_pb2.GenerateStreamRequest,
+        context: _aio.ServicerContext[_generator_service_pb2.GenerateStreamRequest, _abc.AsyncIterator[_generator_service_pb2.GenerateStreamResponse]],
+    ) -> _abc.AsyncIterator[_generator_service_pb2.GenerateStreamResponse]:
+        """Draws any number of images, streamed in their order in messages of at most about 1 MB, only as fast as
+        they are read. Errors as Generate's.
         """
 
 def add_GeneratorServiceServicer_to_server(servicer: GeneratorServiceServicer, server: _aio.Server) -> None: ...

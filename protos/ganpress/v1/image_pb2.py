@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ganpress/v1/image.proto\x12\x0bganpress.v1\"B\n\tImageSize\x12\x10\n\x08width_px\x18\x01 \x01(\r\x12\x11\n\theight_px\x18\x02 \x01(\r\x12\x10\n\x08\x63hannels\x18\x03 \x01(\r*Z\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x17\n\x13IMAGE_FORMAT_RAW_U8\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ganpress/v1/image.proto\x12\x0bganpress.v1\"B\n\tImageSize\x12\x10\n\x08width_px\x18\x01 \x01(\r\x12\x11\n\theight_px\x18\x02 \x01(\r\x12\x10\n\x08\x63hannels\x18\x03 \x01(\r*\x88\x01\n\x0bImageFormat\x12\x1c\n\x18IMAGE_FORMAT_UNSPECIFIED\x10\x00\x12\x14\n\x10IMAGE_FORMAT_PNG\x10\x01\x12\x17\n\x13IMAGE_FORMAT_RAW_U8\x10\x02\x12\x15\n\x11IMAGE_FORMAT_JPEG\x10\x03\x12\x15\n\x11IMAGE_FORMAT_WEBP\x10\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ganpress.v1.image_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_IMAGEFORMAT']._serialized_start=108
-  _globals['_IMAGEFORMAT']._serialized_end=198
+  _globals['_IMAGEFORMAT']._serialized_start=109
+  _globals['_IMAGEFORMAT']._serialized_end=245
   _globals['_IMAGESIZE']._serialized_start=40
   _globals['_IMAGESIZE']._serialized_end=106
 # @@protoc_insertion_point(module_scope)

@@ -29,6 +29,10 @@ class _ImageFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ImageForm
     """PNG with the image's provenance in text chunks (see docs/pipes.md)."""
     IMAGE_FORMAT_RAW_U8: _ImageFormat.ValueType  # 2
     """Bare samples: uint8, row by row, height x width x channels, no header."""
+    IMAGE_FORMAT_JPEG: _ImageFormat.ValueType  # 3
+    """JPEG with the image's provenance in EXIF (see docs/pipes.md). Generated images only."""
+    IMAGE_FORMAT_WEBP: _ImageFormat.ValueType  # 4
+    """WebP with the image's provenance in EXIF (see docs/pipes.md). Generated images only."""
 
 class ImageFormat(_ImageFormat, metaclass=_ImageFormatEnumTypeWrapper):
     """How the pixels of an image in a message are written."""
@@ -39,6 +43,10 @@ IMAGE_FORMAT_PNG: ImageFormat.ValueType  # 1
 """PNG with the image's provenance in text chunks (see docs/pipes.md)."""
 IMAGE_FORMAT_RAW_U8: ImageFormat.ValueType  # 2
 """Bare samples: uint8, row by row, height x width x channels, no header."""
+IMAGE_FORMAT_JPEG: ImageFormat.ValueType  # 3
+"""JPEG with the image's provenance in EXIF (see docs/pipes.md). Generated images only."""
+IMAGE_FORMAT_WEBP: ImageFormat.ValueType  # 4
+"""WebP with the image's provenance in EXIF (see docs/pipes.md). Generated images only."""
 Global___ImageFormat: _TypeAlias = ImageFormat  # noqa: Y015
 
 @_typing.final

@@ -5,10 +5,12 @@ from __future__ import annotations
 from services.compressor.codecs import container
 from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Pixels
 from services.compressor.codecs.dct import Dct
+from services.compressor.codecs.errors import UnsupportedImageError
 from services.compressor.codecs.kmeans import Kmeans, is_kmeans
 from services.compressor.codecs.pillow_codec import PillowCodec
 from services.compressor.codecs.reading import open_image, read_pixels
 from services.compressor.codecs.registry import codec_class, list_codecs
+from services.compressor.codecs.seed import SeedCodec, is_seed, read_origin
 
 
 def identify(data: bytes) -> str:
@@ -18,7 +20,7 @@ def identify(data: bytes) -> str:
         CorruptDataError: It is no file that `decode` reads.
     """
     if container.is_container(data):
-        return Dct.id
+        return SeedCodec.id if is_seed(data) else Dct.id
     with open_image(data) as image:
         if is_kmeans(image):
             return Kmeans.id
@@ -39,9 +41,16 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
     Raises:
         CorruptDataError: It is no image, or one that is truncated or altered.
         TooManyPixelsError: Its header announces more than `max_pixels` pixels; checked before decoding.
-        UnsupportedImageError: It is animated, has several pages, or 32-bit or floating-point samples.
+        UnsupportedImageError: It is animated, has several pages, or 32-bit or floating-point samples; or it
+            is a seed file, for which a generator is needed.
     """
     codec_id = identify(data)
+    if codec_id == SeedCodec.id:
+        origin = read_origin(data)
+        raise UnsupportedImageError(
+            f"the file holds a seed, not samples: only a generator with the model {origin.model_digest}... "
+            "can give back the image"
+        )
     if codec_id in {codec.id for codec in list_codecs()}:
         return codec_class(codec_id).decode(data, max_pixels=max_pixels)
     return read_pixels(data, max_pixels)

@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from client.api import GanpressClient, compress_request, run
 from client.errors import GanpressError, InputError, ServiceError, TimeoutExceededError, UnreachableError
 from client.images import from_png, to_png
+from client.inspection import inspect_image
 from tests.helpers.images import jpeg_file, smooth_image
 
 IMAGE = smooth_image(16, 12)
@@ -49,9 +50,38 @@ async def test_images_come_in_the_order_of_their_seeds(client: GanpressClient) -
     assert from_png(alone.data).shape == (16, 16, 3)
 
 
+async def test_seeds_walks_and_formats(client: GanpressClient) -> None:
+    """Given seeds, the way between two, and the other formats come as asked for."""
+    given = [image async for image in client.generate(label="suv", seeds=[9, 3], priority="high")]
+    assert [image.seed for image in given] == [9, 3]
+    walk = [image async for image in client.generate(label="suv", seed=9, to_seed=3, count=4)]
+    assert [walk[0].data == given[0].data, walk[3].position, walk[3].to_seed] == [False, 1, 3]
+    np.testing.assert_array_equal(from_png(walk[0].data), from_png(given[0].data))
+    np.testing.assert_array_equal(from_png(walk[3].data), from_png(given[1].data))
+    (jpeg,) = [image async for image in client.generate(seed=9, file_format="jpeg", quality=50)]
+    assert inspect_image(jpeg.data).codec == "jpeg"
+    assert inspect_image(jpeg.data).provenance["seed"] == "9"
+
+
+async def test_servers_that_agree_tell_the_same_probe_digest(client: GanpressClient) -> None:
+    """What computes a model's images can be asked; versions differ in it."""
+    runtime = await client.get_runtime("cars")
+    assert runtime.execution_provider == "CPUExecutionProvider"
+    assert runtime.probe_digest != (await client.get_runtime("cars", 1)).probe_digest
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"seed": -1}, {"seed": 2**64}, {"count": -1}, {"count": 2**32}, {"model_version": -1}],
+    [
+        {"seed": -1},
+        {"seed": 2**64},
+        {"to_seed": -1},
+        {"count": -1},
+        {"count": 2**32},
+        {"model_version": -1},
+        {"quality": 0},
+        {"quality": 101},
+    ],
 )
 async def test_numbers_that_no_message_holds_are_refused(
     client: GanpressClient, wrong: dict[str, int]

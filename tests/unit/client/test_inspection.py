@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from typing import Any
 
 import pytest
+from PIL import ExifTags, Image
 
 from client.errors import InputError
 from client.inspection import inspect_image
 from services.compressor.codecs import get_codec, list_codecs
+from services.generator.images import FileFormat, Provenance, encode_image
 from tests.helpers.images import image_file, smooth_image
 
 IMAGE = smooth_image(20, 10)
@@ -40,6 +43,33 @@ def test_every_codecs_files_are_recognised(codec: str) -> None:
 def test_settings_that_a_file_shows(codec: str, options: dict[str, Any], settings: dict[str, Any]) -> None:
     """What a file still tells of how it was made is reported."""
     assert inspect_image(get_codec(codec, **options).encode(IMAGE)).settings == settings
+
+
+@pytest.mark.parametrize("file_format", ["png", "jpeg", "webp"])
+def test_generated_files_tell_where_they_come_from(file_format: FileFormat) -> None:
+    """Every format of a generated image tells the same of its origin."""
+    provenance = Provenance("cars", 2, "ab" * 32, "suv", 2**64 - 1, 0.7, {}, 5, 0.25)
+    assert inspect_image(encode_image(IMAGE, provenance, file_format)).provenance == {
+        "model": "cars",
+        "version": "2",
+        "digest": "ab" * 32,
+        "label": "suv",
+        "seed": "18446744073709551615",
+        "truncation": "0.7",
+        "to_seed": "5",
+        "position": "0.25",
+    }
+
+
+@pytest.mark.parametrize("description", ["", "a car", "[1]", "{"])
+def test_foreign_exif_is_no_provenance(description: str) -> None:
+    """A description that is not ours, whatever program it names, says nothing of a model."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = "GanPress 0"
+    exif[ExifTags.Base.ImageDescription] = description
+    buffer = io.BytesIO()
+    Image.fromarray(IMAGE).save(buffer, "JPEG", exif=exif)
+    assert inspect_image(buffer.getvalue()).provenance == {}
 
 
 def test_formats_of_no_codec_have_their_own_name() -> None:

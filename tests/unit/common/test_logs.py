@@ -7,15 +7,17 @@ import logging
 
 import pytest
 
-from services.common.logs import configure_logging
+from services.common.logs import configure_logging, request_id
 
 
 @pytest.fixture(autouse=True)
 def _root_logger():
-    root = logging.getLogger()
+    root, services = logging.getLogger(), logging.getLogger("services")
     handlers, level = root.handlers[:], root.level
     yield
-    root.handlers[:], root.level = handlers, level
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    services.setLevel(logging.NOTSET)
 
 
 def log_something() -> None:
@@ -47,3 +49,32 @@ def test_text(capsys):
     assert captured.out == ""
     assert "ERROR painter: failed" in captured.err
     assert "painted" not in captured.err
+
+
+def test_fields(capsys):
+    """A record's fields and the id of its request are in both forms of the log."""
+    configure_logging("info", "json")
+    token = request_id.set("order-66")
+    try:
+        logging.getLogger("painter").info("painted", extra={"fields": {"coats": 2}})
+        configure_logging("info", "text")
+        logging.getLogger("painter").info("painted", extra={"fields": {"coats": 2}})
+    finally:
+        request_id.reset(token)
+    as_json, as_text = capsys.readouterr().err.splitlines()
+    assert json.loads(as_json) | {"coats": 2, "request_id": "order-66"} == json.loads(as_json)
+    assert as_text.endswith("INFO painter: painted coats=2 request_id=order-66")
+
+
+def test_debug(capsys):
+    """Debug records are those of the services; libraries start at info."""
+    configure_logging("debug", "text")
+    for name in ("services.common.server", "asyncio"):
+        logging.getLogger(name).debug("detail")
+        logging.getLogger(name).info("event")
+    lines = [line.split(" ", 2)[2] for line in capsys.readouterr().err.splitlines()]
+    assert lines == [
+        "DEBUG services.common.server: detail",
+        "INFO services.common.server: event",
+        "INFO asyncio: event",
+    ]

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -15,10 +17,12 @@ from ganpress.v1 import compressor_service_pb2 as compressor_pb
 from ganpress.v1 import compressor_service_pb2_grpc as compressor_grpc
 from ganpress.v1 import generator_service_pb2 as generator_pb
 from ganpress.v1 import generator_service_pb2_grpc as generator_grpc
+from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from services.common.server import MAX_MESSAGE_BYTES, AddressError, Server, Service
+from services.common.health import Health
+from services.common.server import MAX_MESSAGE_BYTES, AddressError, Api, Server, ServerOptions, Service
 from tests.helpers.servers import serving
 
 GENERATOR = "ganpress.v1.GeneratorService"
@@ -41,7 +45,7 @@ ERRORS = {
 
 
 class FailingGenerator(generator_grpc.GeneratorServiceServicer):
-    """Raises the error that the request's name stands for; Generate gives one image first."""
+    """Raises the error that the request's name stands for; GenerateStream gives one message first."""
 
     async def ListModels(self, request, context):
         return generator_pb.ListModelsResponse()
@@ -51,9 +55,9 @@ class FailingGenerator(generator_grpc.GeneratorServiceServicer):
             await context.abort(grpc.StatusCode.ABORTED, "said the servicer")
         raise ERRORS[request.name]
 
-    async def Generate(self, request, context):
-        yield generator_pb.GenerateResponse()
-        raise ERRORS[request.model]
+    async def GenerateStream(self, request, context):
+        yield generator_pb.GenerateStreamResponse()
+        raise ERRORS[request.request.model]
 
 
 class FailingCompressor(compressor_grpc.CompressorServiceServicer):
@@ -81,7 +85,7 @@ class Lifecycle:
         self.events: list[str] = []
         self.error = error
 
-    async def start(self) -> None:
+    async def start(self, health: Health) -> None:
         """Starts, or raises the error it was given."""
         self.events.append("start")
         if self.error:
@@ -97,18 +101,24 @@ def failing_services(lifecycle: Lifecycle | None = None) -> Sequence[Service]:
     lifecycle = lifecycle or Lifecycle()
     return [
         Service(
-            GENERATOR,
-            lambda server: generator_grpc.add_GeneratorServiceServicer_to_server(FailingGenerator(), server),
-            {ColourError: grpc.StatusCode.NOT_FOUND},
+            [
+                Api(
+                    generator_pb.DESCRIPTOR.services_by_name["GeneratorService"],
+                    partial(generator_grpc.add_GeneratorServiceServicer_to_server, FailingGenerator()),
+                    {ColourError: grpc.StatusCode.NOT_FOUND},
+                )
+            ],
             lifecycle.start,
             lifecycle.stop,
         ),
         Service(
-            COMPRESSOR,
-            lambda server: compressor_grpc.add_CompressorServiceServicer_to_server(
-                FailingCompressor(), server
-            ),
-            {ColourError: grpc.StatusCode.OUT_OF_RANGE},
+            [
+                Api(
+                    compressor_pb.DESCRIPTOR.services_by_name["CompressorService"],
+                    partial(compressor_grpc.add_CompressorServiceServicer_to_server, FailingCompressor()),
+                    {ColourError: grpc.StatusCode.OUT_OF_RANGE},
+                )
+            ],
             lifecycle.start,
             lifecycle.stop,
         ),
@@ -140,12 +150,17 @@ async def test_unary_error(channel, name, code, message):
     assert (caught.value.code(), caught.value.details()) == (code, message)
 
 
+def stream_request(model: str) -> generator_pb.GenerateStreamRequest:
+    """A request for a stream of a model's images."""
+    return generator_pb.GenerateStreamRequest(request=generator_pb.GenerateRequest(model=model))
+
+
 @pytest.mark.parametrize(("name", "code", "message"), EXPECTED)
 async def test_stream_error(channel, name, code, message):
     """What a stream gave before its exception arrives, then the status."""
     stub = generator_grpc.GeneratorServiceStub(channel)
-    call = stub.Generate(generator_pb.GenerateRequest(model=name))
-    assert await call.read() == generator_pb.GenerateResponse()
+    call = stub.GenerateStream(stream_request(name))
+    assert await call.read() == generator_pb.GenerateStreamResponse()
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call.read()
     assert (caught.value.code(), caught.value.details()) == (code, message)
@@ -220,16 +235,132 @@ async def test_reflection(channel):
 
 
 async def test_health_when_stopping(tmp_path):
-    """A health watcher hears NOT_SERVING before the server ends."""
-    server = Server(failing_services(), grace_s=0.5)
+    """A health watcher hears NOT_SERVING when the server stops, and does not keep it from ending."""
+    server = Server(failing_services(), ServerOptions(grace_s=3600))
     address = await server.start(f"unix:{tmp_path / 's'}")
     async with grpc.aio.insecure_channel(address) as channel:
         watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest(service=GENERATOR))
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
         stopping = asyncio.create_task(server.stop())
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
-        watch.cancel()
-        await stopping
+        await asyncio.wait_for(stopping, 60)
+
+
+class SlowLifecycle(Lifecycle):
+    """Takes its time to start."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_start = asyncio.Event()
+
+    async def start(self, health: Health) -> None:
+        """Starts once it may."""
+        await super().start(health)
+        await self.may_start.wait()
+
+
+async def test_health_while_starting(tmp_path):
+    """Until every service has started, health is answered with NOT_SERVING and other calls wait."""
+    lifecycle = SlowLifecycle()
+    server = Server(failing_services(lifecycle))
+    starting = asyncio.create_task(server.start(f"unix:{tmp_path / 's'}"))
+    async with grpc.aio.insecure_channel(f"unix:{tmp_path / 's'}") as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        for name in ("", GENERATOR):
+            request = health_pb2.HealthCheckRequest(service=name)
+            answer = await health.Check(request, wait_for_ready=True)
+            assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
+        call = generator_grpc.GeneratorServiceStub(channel).ListModels(generator_pb.ListModelsRequest())
+        assert not (await asyncio.wait({asyncio.ensure_future(call)}, timeout=0.1))[0]
+        lifecycle.may_start.set()
+        await call
+        await starting
+        answer = await health.Check(health_pb2.HealthCheckRequest(service=GENERATOR))
+        assert answer.status == health_pb2.HealthCheckResponse.SERVING
+    await server.stop()
+
+
+async def test_signal_while_starting(tmp_path):
+    """SIGTERM ends a server that has not started yet: waiting calls are UNAVAILABLE, it never gets ready."""
+    lifecycle = SlowLifecycle()
+    server = Server(failing_services(lifecycle), ServerOptions(grace_s=3600))
+    told: list[str] = []
+    running = asyncio.create_task(server.run(f"unix:{tmp_path / 's'}", told.append))
+    async with grpc.aio.insecure_channel(f"unix:{tmp_path / 's'}") as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        await health.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)
+        call = generator_grpc.GeneratorServiceStub(channel).ListModels(generator_pb.ListModelsRequest())
+        await asyncio.wait({asyncio.ensure_future(call)}, timeout=0.1)
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.wait_for(running, 60)
+        assert await call.code() == grpc.StatusCode.UNAVAILABLE
+        assert await call.details() == "the server is stopping"
+    assert told == []
+    assert lifecycle.events == ["start", "stop", "stop"]
+
+
+async def test_signal_while_serving(tmp_path):
+    """SIGTERM ends a server that serves, in order."""
+    lifecycle = Lifecycle()
+    ready = asyncio.Event()
+    server = Server(failing_services(lifecycle))
+    running = asyncio.create_task(server.run(f"unix:{tmp_path / 's'}", lambda _: ready.set()))
+    await asyncio.wait_for(ready.wait(), 60)
+    signal.raise_signal(signal.SIGTERM)
+    await asyncio.wait_for(running, 60)
+    assert lifecycle.events == ["start", "start", "stop", "stop"]
+
+
+async def test_max_connection_age(tmp_path, caplog):
+    """Old connections are replaced without a failed call: calls come from one port after another."""
+    caplog.set_level("DEBUG", "services.common.interceptors")
+    server = Server(failing_services(), ServerOptions(max_connection_age_s=0.2))
+    address = await server.start("127.0.0.1:0")
+    try:
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = generator_grpc.GeneratorServiceStub(channel)
+            while (
+                len(peers := {record.fields["peer"] for record in caplog.records if "fields" in vars(record)})
+                < 3
+            ):
+                await stub.ListModels(generator_pb.ListModelsRequest())
+    finally:
+        await server.stop()
+    assert all(peer.startswith("ipv4:127.0.0.1:") for peer in peers)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("order-66", True), (None, False), ("a" * 129, False)])
+async def test_request_id(channel, caplog, given, kept):
+    """A call's id is the caller's if it fits into a log, else made up; the answer and the log tell it."""
+    caplog.set_level("INFO")
+    metadata = (("x-request-id", given),) if given else ()
+    stub = generator_grpc.GeneratorServiceStub(channel)
+    call = stub.GetModel(generator_pb.GetModelRequest(name="known"), metadata=metadata)
+    assert await call.code() == grpc.StatusCode.NOT_FOUND
+    told = dict(await call.trailing_metadata())["x-request-id"]
+    assert (told == given) == kept
+    assert told
+    (record,) = [record for record in caplog.records if record.message == "call ended"]
+    assert record.fields["code"] == "NOT_FOUND"
+    assert record.fields["method"] == f"/{GENERATOR}/GetModel"
+    assert record.fields["duration_ms"] > 0
+
+
+async def test_channelz(tmp_path):
+    """Where it is asked for, channelz tells of the server and its calls; where not, it is not there."""
+    for channelz in (True, False):
+        server = Server(failing_services(), ServerOptions(channelz=channelz))
+        address = await server.start(f"unix:{tmp_path / 's'}")
+        try:
+            async with grpc.aio.insecure_channel(address) as channel:
+                stub = channelz_pb2_grpc.ChannelzStub(channel)
+                call = stub.GetServers(channelz_pb2.GetServersRequest())
+                expected = grpc.StatusCode.OK if channelz else grpc.StatusCode.UNIMPLEMENTED
+                assert await call.code() == expected
+                if channelz:
+                    assert any(s.data.calls_started for s in (await call).server)
+        finally:
+            await server.stop()
 
 
 async def test_services_start_and_stop(tmp_path):

@@ -7,11 +7,13 @@ from typing import Literal
 
 import pytest
 from click.testing import CliRunner
+from ganpress.v1.generator_service_pb2 import DESCRIPTOR
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from services.common.command import service_command
-from services.common.server import Service
+from services.common.health import Health
+from services.common.server import Api, Service
 from services.common.settings import ServiceSettings, SettingsError
 
 
@@ -114,10 +116,11 @@ class PaintError(Exception):
 def painter(settings: PainterSettings) -> Service:
     """A service that only says how it was set up, by not starting."""
 
-    async def start() -> None:
+    async def start(_: Health) -> None:
         raise PaintError(f"{settings.coats} coats of {settings.gloss}, dry: {settings.dry}")
 
-    return Service("ganpress.v1.Painter", lambda _: None, {PaintError: None}, start, lambda: asyncio.sleep(0))
+    api = Api(DESCRIPTOR.services_by_name["GeneratorService"], lambda _: None, {PaintError: None})
+    return Service([api], start, lambda: asyncio.sleep(0))
 
 
 COMMAND = service_command("painter", PainterSettings, painter)

@@ -6,7 +6,7 @@ import pytest
 
 from services.generator.catalogue import Catalogue
 from services.generator.errors import RequestError, UnknownModelError
-from services.generator.models import find_models
+from services.generator.repository.local import find_models
 from tests.helpers.models import write_model
 
 
@@ -65,11 +65,19 @@ def test_refusal(catalogue, name, version, label, error, message):
         catalogue.choose(name, version, label)
 
 
-def test_absent_default(model_root, caplog):
-    """Where the default model is absent the first one takes its place, and the log says so."""
+def test_absent_default(model_root):
+    """Where the default model is absent the first one takes its place."""
     catalogue = Catalogue(find_models(model_root), "birds")
     assert catalogue.choose("", 0, "").name == catalogue.default_model == "cars"
-    assert "no model 'birds': 'cars' is the default" in caplog.text
+
+
+def test_nothing_is_served():
+    """A catalogue may be empty: then nothing is found, and the message says so."""
+    catalogue = Catalogue((), "cars")
+    assert catalogue.models == ()
+    for name in ("", "cars"):
+        with pytest.raises(UnknownModelError, match="there is no model 'cars'; the models are none"):
+            catalogue.choose(name, 0, "")
 
 
 def test_no_labels_at_all(tmp_path):

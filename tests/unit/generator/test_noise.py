@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ def test_documented_labels(vector):
 def test_documented_truncation(vector):
     """The documented truncated latent vectors are what truncation gives."""
     z = noise.latents([int(vector["seed"])], len(vector["z"]))
-    assert noise.truncated(z, [vector["truncation"]])[0].tolist() == vector["z"]
+    assert noise.truncated(z, vector["truncation"])[0].tolist() == vector["z"]
 
 
 @given(seed=SEEDS, z_dim=st.integers(1, 130))
@@ -111,4 +112,72 @@ def test_distribution():
 def test_truncation_of_one_changes_nothing():
     """Truncation 1 leaves every bit as it is."""
     z = noise.latents([1, 2], 50)
-    assert np.array_equal(noise.truncated(z, [1, 1]), z)
+    assert np.array_equal(noise.truncated(z, 1.0), z)
+
+
+@given(seed=SEEDS, count=st.integers(1, 20))
+def test_words_are_those_of_philox(seed, count):
+    """The raw words are those of NumPy's own generator for the key, whatever was asked before."""
+    noise.latents([seed ^ 1], 3)
+    words = np.random.Philox(key=seed, counter=0).random_raw(count)
+    assert [int(word) for word in words] == words_of(seed, count)
+    z_dim = count + count % 2
+    assert noise.latents([seed], z_dim)[0].tolist() == latent_of(seed, z_dim)
+
+
+def test_threads_do_not_disturb_each_other():
+    """Several threads that make noise at the same time get what each gets alone."""
+    expected = [noise.latents(range(start, start + 50), 20) for start in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(5):
+            results = list(pool.map(lambda start: noise.latents(range(start, start + 50), 20), range(8)))
+            assert all(np.array_equal(a, b) for a, b in zip(results, expected, strict=True))
+
+
+def walked(seed: int, to_seed: int, z_dim: int, position: float) -> list[float]:
+    """A walk's latent vector by the contract's text, on Python's floats."""
+    a, b = latent_of(seed, z_dim), latent_of(to_seed, z_dim)
+    aa, bb, ab = (math.fsum(x * y for x, y in zip(p, q, strict=True)) for p, q in ((a, a), (b, b), (a, b)))
+    cosine = ab / math.sqrt(aa * bb) if aa and bb else 1.0
+    angle = math.acos(min(max(cosine, -1), 1))
+    if math.sin(angle) < 2**-16:
+        values = [(1 - position) * x + position * y for x, y in zip(a, b, strict=True)]
+    else:
+        weights = math.sin((1 - position) * angle), math.sin(position * angle)
+        values = [(weights[0] * x + weights[1] * y) / math.sin(angle) for x, y in zip(a, b, strict=True)]
+    return [round(value * 2**16) / 2**16 for value in values]
+
+
+def between(seed: int, to_seed: int, z_dim: int, positions: list[float]) -> np.ndarray:
+    """The latent vectors of a walk."""
+    start, end = noise.latents([seed, to_seed], z_dim)
+    return noise.between(start, end, np.array(positions))
+
+
+@pytest.mark.parametrize("vector", VECTORS["walks"])
+def test_documented_walks(vector):
+    """The documented walks are those of both implementations."""
+    seeds = int(vector["seed"]), int(vector["to_seed"])
+    z, position = vector["z"], vector["position"]
+    assert between(*seeds, len(z), [position])[0].tolist() == walked(*seeds, len(z), position) == z
+
+
+@given(seeds=st.tuples(SEEDS, SEEDS), z_dim=st.integers(2, 130), position=st.floats(0, 1))
+def test_walks_of_any_seeds(seeds, z_dim, position):
+    """Any walk gives what the pure Python implementation gives, and its ends are the seeds' own vectors."""
+    z = between(*seeds, z_dim, [position, 0, 1])
+    assert z[0].tolist() == pytest.approx(walked(*seeds, z_dim, position), abs=2**-16)
+    assert np.array_equal(z[1:], noise.latents(seeds, z_dim))
+
+
+def test_walks_keep_their_length():
+    """In the middle of a walk a vector is as long as at its ends; a straight line would be shorter."""
+    z = between(1, 2, 1000, [0, 0.25, 0.5, 0.75, 1])
+    assert np.linalg.norm(z, axis=1) == pytest.approx(1000**0.5, rel=0.05)
+
+
+def test_walks_to_oneself_and_to_the_opposite():
+    """A walk to the same seed stands still; one between opposite vectors is a straight line."""
+    assert np.array_equal(between(5, 5, 9, [0.3])[0], noise.latents([5], 9)[0])
+    z = noise.latents([5], 9)[0]
+    assert np.array_equal(noise.between(z, -z, np.array([0.5]))[0], np.zeros(9))

@@ -76,3 +76,21 @@ def test_evaluation_and_bf16_use_pytorchs_layers(layer: nn.Module, monkeypatch: 
     with torch.autocast("cpu", torch.bfloat16):
         assert layer(x).dtype == torch.bfloat16
     assert layer.eval()(x).dtype == torch.float32
+
+
+def test_constant_weights_are_transformed_once_and_anew_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside the promise one transform serves all uses; after it changed weights count."""
+    x, y, w = tensors(128, 5, 8)
+    calls: list[Tensor] = []
+    transform = convolution.winograd.u_of_w
+    monkeypatch.setattr(
+        convolution.winograd, "u_of_w", lambda weights: calls.append(weights) or transform(weights)
+    )
+    with convolution.constant_weights():
+        for _ in range(2):
+            torch.testing.assert_close(convolution.halve(x, w), F.conv2d(x, w, None, 2, 1))
+            torch.testing.assert_close(convolution.double(y, w), F.conv_transpose2d(y, w, None, 2, 1))
+    assert len(calls) == 1
+    w.mul_(2)
+    with convolution.constant_weights():
+        torch.testing.assert_close(convolution.halve(x, w), F.conv2d(x, w, None, 2, 1))

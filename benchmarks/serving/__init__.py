@@ -1,0 +1,1 @@
+"""How fast images are served, beside the speed of ONNX Runtime alone and other servers."""

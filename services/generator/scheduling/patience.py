@@ -1,0 +1,45 @@
+"""How long a free thread waits for a fuller batch. Plain numbers: no clock, no threads."""
+
+from __future__ import annotations
+
+_SHARE = 1 / 8  # of a batch's time: so much may waiting for company cost
+_DECAY = 0.8  # of the load, a batch
+_SMOOTHING = 0.2  # of the time that an item takes
+
+
+class Patience:
+    """What a lane learns of its load, and the waiting that it is worth.
+
+    While other batches run, their callers are likely to come back: the share of the usual load is worth
+    waiting for, yet only for a small part of the time that it takes to compute. Where nothing runs, nobody
+    waits.
+    """
+
+    def __init__(self, max_batch_size: int, threads: int, max_delay_s: float) -> None:
+        """Takes the largest batch, the number of them that may run, and the longest wait at all."""
+        self._max_batch_size = max_batch_size
+        self._threads = threads
+        self._max_delay_s = max_delay_s
+        self._item_s = 0.0
+        self.load = 0.0
+        """Items that waited or ran at the same time, lately."""
+
+    def note(self, under_way: int, items: int, compute_s: float) -> None:
+        """Takes note of a batch that ended: the items that waited or ran then, its own, its time."""
+        self.load = max(under_way, _DECAY * self.load)
+        self._item_s += _SMOOTHING * (compute_s / items - self._item_s)
+
+    def left_s(self, waiting: int, waited_s: float, running: int) -> float:
+        """Returns how long to wait on; 0 or less: take what waits.
+
+        Args:
+            waiting: Items that wait.
+            waited_s: How long the first of them has.
+            running: Batches that run.
+        """
+        if not running or not self._max_delay_s:
+            return 0.0
+        wanted = min(self._max_batch_size, -(-self.load // self._threads))
+        if waiting >= wanted:
+            return 0.0
+        return min(self._max_delay_s, _SHARE * wanted * self._item_s) - waited_s

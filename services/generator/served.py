@@ -1,0 +1,162 @@
+"""A model that draws: its graph, and its lane in the scheduler."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate, pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.generator import noise
+from services.generator.draws import Draws, Rows, SeededDraws
+from services.generator.engine import CPU, Labels, OnnxEngine, to_pixels
+from services.generator.models import Model
+from services.generator.scheduling import ClosedError, Job, Lane, LaneOptions, Observer, Piece, Scheduler
+
+PROBE_SEEDS = range(8)
+"""Seeds of the images of the probe digest."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What one request wants of a model."""
+
+    draws: Draws
+    """The images."""
+    as_pixels: bool = True
+    """Samples, uint8 [N, H, W, C]; or what the graph gives, float32 [N, C, H, W]."""
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """How a request stands in the queue."""
+
+    caller: Hashable = None
+    """Who asks; callers of one priority get equal parts."""
+    priority: int = 2
+    """Lower ones are served first, always."""
+    timeout_s: float | None = None
+    """Longest wait for the first image to be begun."""
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Some images of a request, in their order."""
+
+    images: NDArray[Any]
+    """As wanted, uint8 or float32."""
+    labels: Labels
+    """Label indices, int64 [N], or weights, float32 [N, labels]; of an unconditional model 0s."""
+
+
+class ServedModel:
+    """One model version in memory. It draws between `open` and `close`."""
+
+    def __init__(self, model: Model, *, provider: str = CPU, threads: int = 1) -> None:
+        """Loads a model and lets it draw its first images, which takes a while.
+
+        Args:
+            model: The model.
+            provider: Execution provider of ONNX Runtime; the CPU takes over where it cannot be used.
+            threads: Threads of an image that has the machine for itself.
+
+        Raises:
+            CorruptModelError: The graph is not what the card says.
+        """
+        card = model.card
+        self.model = model
+        self.engine = OnnxEngine(
+            model.onnx_path,
+            z_dim=card.z_dim,
+            labels=len(card.labels),
+            image_size_px=card.image_size_px,
+            channels=card.channels,
+            provider=provider,
+            threads=threads,
+        )
+        self.probe_digest: str = self._probe()
+        """SHA-256 of the samples of `PROBE_SEEDS`' images, each of the label that its seed draws: servers
+        that tell the same one draw the same images."""
+        self._lane: Lane[Wanted, Drawn] | None = None
+        self._scheduler: Scheduler | None = None
+
+    def open(self, scheduler: Scheduler, options: LaneOptions, observer: Observer | None = None) -> None:
+        """Lets the model draw, in the running event loop; the observer hears of it as `name/version`."""
+        if self.engine.provider != CPU:
+            options = replace(options, max_running=1)  # one full batch keeps a GPU busy
+        name = f"{self.model.name}/{self.model.version}"
+        self._scheduler, self._lane = scheduler, scheduler.open(name, self._draw, options, observer)
+
+    async def close(self) -> None:
+        """Fails the requests that wait, lets what runs end."""
+        if self._lane and self._scheduler:
+            await self._scheduler.shut(self._lane)
+
+    @property
+    def held(self) -> int:
+        """Images that wait, run or were not yet taken; of a large request only those that are near."""
+        return self._lane.held if self._lane else 0
+
+    @property
+    def pending(self) -> int:
+        """Requests of which nothing is being computed yet."""
+        return self._lane.pending if self._lane else 0
+
+    def draw(self, wanted: Wanted, count: int, ticket: Ticket, *, whole: bool) -> Job[Wanted, Drawn]:
+        """Queues a request for images."""
+        if not self._lane:
+            raise ClosedError(f"model {self.model.name!r} is not served")
+        return self._lane.submit(
+            wanted,
+            count,
+            caller=ticket.caller,
+            priority=ticket.priority,
+            timeout_s=ticket.timeout_s,
+            whole=whole,
+        )
+
+    def _draw(self, pieces: Sequence[Piece[Wanted]], alone: bool) -> list[Drawn]:
+        """The function of the lane."""
+        rows = [piece.work.draws.rows(piece.start, piece.stop) for piece in pieces]
+        seeds = [seed for some in rows for seed in some.seeds]
+        of_seeds = noise.latents(seeds, self.model.card.z_dim)
+        z: list[NDArray[np.float32]] = []
+        first = 0
+        for some in rows:
+            z.append(some.latents(of_seeds[first : first + len(some.seeds)]))
+            first += len(some.seeds)
+        labels = [self.engine.label_input(some.labels) for some in rows]
+        images = self.engine.run(_joined(z), _joined(labels), has_machine=alone)
+        return _parted(images, pieces, rows)
+
+    def _probe(self) -> str:
+        draws = SeededDraws(PROBE_SEEDS, None, max(len(self.model.labels), 1), 1.0)
+        (drawn,) = self._draw([Piece(Wanted(draws), 0, len(PROBE_SEEDS))], False)
+        return hashlib.sha256(drawn.images.tobytes()).hexdigest()
+
+
+def _joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def _parted(
+    images: NDArray[np.float32], pieces: Sequence[Piece[Wanted]], rows: Sequence[Rows]
+) -> list[Drawn]:
+    """Gives each piece its images as it wants them; `images` is used up."""
+    ends = list(accumulate(piece.stop - piece.start for piece in pieces))
+    places = [slice(start, end) for start, end in pairwise([0, *ends])]
+    parts: list[NDArray[Any]] = [images[place] for place in places]
+    if any(piece.work.as_pixels for piece in pieces):
+        parts = (
+            [part.copy() for part in parts] if not all(piece.work.as_pixels for piece in pieces) else parts
+        )
+        pixels = to_pixels(images)
+        parts = [
+            pixels[place] if piece.work.as_pixels else part
+            for piece, place, part in zip(pieces, places, parts, strict=True)
+        ]
+    return [Drawn(part, some.labels) for part, some in zip(parts, rows, strict=True)]
