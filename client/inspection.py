@@ -12,6 +12,7 @@ from PIL import ExifTags, Image, JpegImagePlugin
 from client.errors import InputError
 from services.compressor.codecs import DEFAULT_MAX_PIXELS, CodecError, identify
 from services.compressor.codecs import container as ganpress_file
+from services.compressor.codecs.kmeans import packing
 from services.compressor.codecs.reading import open_image
 
 _PREFIX = "ganpress:"
@@ -52,7 +53,7 @@ def inspect_image(data: bytes) -> Inspection:
         if ganpress_file.is_container(data):
             header = ganpress_file.unpack(data, max_pixels=DEFAULT_MAX_PIXELS)
             size = (header.width_px, header.height_px, header.channels)
-            return _inspection(codec, data, *size, settings=_dct_settings(header.payload))
+            return _inspection(codec, data, *size, _CONTAINER_SETTINGS[codec](header.payload))
         with open_image(data) as image:
             settings = _SETTINGS[codec](image, data) if codec in _SETTINGS else {}
             channels = _SAMPLES.get(image.mode, 1)
@@ -99,6 +100,13 @@ def _dct_settings(payload: bytes) -> dict[str, Any]:
     mode, quality = payload[:2]
     settings: dict[str, Any] = {"color_space": "ycbcr" if mode & 1 else "rgb"}
     return settings | ({"quality": quality} if quality else {"quantised_by": "threshold"})
+
+
+def _packed_settings(payload: bytes) -> dict[str, Any]:
+    return {"k": packing.entries_of(payload), "pack": True}
+
+
+_CONTAINER_SETTINGS = {"dct": _dct_settings, "kmeans": _packed_settings}
 
 
 def _kmeans_settings(image: Image.Image, _: bytes) -> dict[str, Any]:

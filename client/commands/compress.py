@@ -40,6 +40,8 @@ from client.terminal import note, open_source, progress
 @click.option("--quality", metavar="N", help="Quality, of the codecs that have one.")
 @click.option("--threshold", metavar="SHARE", help="DCT: drop coefficients below this share of the largest.")
 @click.option("--k", metavar="N", help="k-means: number of colours.")
+@click.option("--dither", metavar="SHARE", help="k-means: strength of error diffusion, 0 to 1.")
+@click.option("--pack", is_flag=True, help="k-means: a packed file, smaller than PNG.")
 @click.option(
     "-p",
     "--param",
@@ -59,6 +61,8 @@ def compress(
     quality: str | None,
     threshold: str | None,
     k: str | None,
+    dither: str | None,
+    pack: bool,
     params: Sequence[str],
     metrics: bool,
     output: str | None,
@@ -75,7 +79,13 @@ def compress(
     client compress photos/ --method webp --quality 80 -o small/
     tar c *.jpg | client compress --method kmeans --k 64 -o small.tar
     """  # noqa: D301 - click keeps the lines after \b as they are
-    given = {"quality": quality, "threshold": threshold, "k": k}
+    given = {
+        "quality": quality,
+        "threshold": threshold,
+        "k": k,
+        "dither": dither,
+        "pack": "true" if pack else None,
+    }
     options: dict[str, OptionValue] = {name: value for name, value in given.items() if value is not None}
     options |= dict(map(_parse_param, params))
 

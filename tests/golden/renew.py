@@ -36,6 +36,12 @@ FILES = {
     "kmeans-v1-rgb.png": (get_codec("kmeans", k=16), (30, 20, 3)),
     "kmeans-v1-grey.png": (get_codec("kmeans", k=5), (17, 9, 1)),
     "kmeans-v1-rgba.png": (get_codec("kmeans", k=100), (20, 20, 4)),
+    "kmeans-v2-rgb.png": (get_codec("kmeans", k=16), (30, 20, 3)),
+    "kmeans-v2-rgba.png": (get_codec("kmeans", k=100), (20, 20, 4)),
+    "kmeans-packed-v1-rgb.gpc": (get_codec("kmeans", k=23, pack=True), (40, 25, 3)),
+    "kmeans-packed-v1-grey.gpc": (get_codec("kmeans", k=256, pack=True), (17, 9, 1)),
+    "kmeans-packed-v1-rgba.gpc": (get_codec("kmeans", k=100, dither=0.5, pack=True), (20, 20, 4)),
+    "kmeans-packed-v1-1x1.gpc": (get_codec("kmeans", pack=True), (1, 1, 3)),
 }
 
 

@@ -94,7 +94,7 @@ class CodecOptions(_message.Message):
 
     @_builtins.property
     def kmeans(self) -> Global___KmeansOptions:
-        """Palette of k colours in an indexed PNG."""
+        """Palette of k colours in an indexed PNG, or packed smaller."""
 
     @_builtins.property
     def jpeg(self) -> Global___JpegOptions:
@@ -192,26 +192,42 @@ class KmeansOptions(_message.Message):
 
     K_FIELD_NUMBER: _builtins.int
     SEED_FIELD_NUMBER: _builtins.int
+    DITHER_FIELD_NUMBER: _builtins.int
+    PACK_FIELD_NUMBER: _builtins.int
     k: _builtins.int
     """Number of colours, 1 to 256."""
     seed: _builtins.int
     """Seed of the clustering, 0 to 2^32 - 1: the same seed gives the same file."""
+    dither: _builtins.float
+    """Strength of error diffusion, 0 (none) to 1."""
+    pack: _builtins.bool
+    """A file of our own (docs/codecs/kmeans.md), a third smaller than the PNG."""
     def __init__(
         self,
         *,
         k: _builtins.int | None = ...,
         seed: _builtins.int | None = ...,
+        dither: _builtins.float | None = ...,
+        pack: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_k", b"_k", "_seed", b"_seed", "k", b"k", "seed", b"seed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_dither", b"_dither", "_k", b"_k", "_pack", b"_pack", "_seed", b"_seed", "dither", b"dither", "k", b"k", "pack", b"pack", "seed", b"seed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_k", b"_k", "_seed", b"_seed", "k", b"k", "seed", b"seed"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_dither", b"_dither", "_k", b"_k", "_pack", b"_pack", "_seed", b"_seed", "dither", b"dither", "k", b"k", "pack", b"pack", "seed", b"seed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__dither: _TypeAlias = _typing.Literal["dither"]  # noqa: Y015
+    _WhichOneofArgType__dither: _TypeAlias = _typing.Literal["_dither", b"_dither"]  # noqa: Y015
     _WhichOneofReturnType__k: _TypeAlias = _typing.Literal["k"]  # noqa: Y015
     _WhichOneofArgType__k: _TypeAlias = _typing.Literal["_k", b"_k"]  # noqa: Y015
+    _WhichOneofReturnType__pack: _TypeAlias = _typing.Literal["pack"]  # noqa: Y015
+    _WhichOneofArgType__pack: _TypeAlias = _typing.Literal["_pack", b"_pack"]  # noqa: Y015
     _WhichOneofReturnType__seed: _TypeAlias = _typing.Literal["seed"]  # noqa: Y015
     _WhichOneofArgType__seed: _TypeAlias = _typing.Literal["_seed", b"_seed"]  # noqa: Y015
     @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dither) -> _WhichOneofReturnType__dither | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__k) -> _WhichOneofReturnType__k | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pack) -> _WhichOneofReturnType__pack | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__seed) -> _WhichOneofReturnType__seed | None: ...
 

@@ -47,7 +47,7 @@ def get_codec(codec_id: str, **options: Any) -> Codec:
     """Returns the codec of this id with these options; the others take their defaults.
 
     >>> get_codec("kmeans", k=16)
-    Kmeans(k=16, seed=0)
+    Kmeans(k=16, seed=0, dither=0.0, pack=False)
 
     Raises:
         UnknownCodecError: There is no such codec.

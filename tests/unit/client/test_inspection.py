@@ -33,6 +33,7 @@ def test_every_codecs_files_are_recognised(codec: str) -> None:
         ("dct", {"quality": 60}, {"color_space": "ycbcr", "quality": 60}),
         ("dct", {"threshold": 0.1}, {"color_space": "rgb", "quantised_by": "threshold"}),
         ("kmeans", {"k": 5}, {"k": 5}),
+        ("kmeans", {"k": 5, "pack": True}, {"k": 5, "pack": True}),
         ("jpeg", {"subsampling": "422", "progressive": True}, {"subsampling": "422", "progressive": True}),
         ("webp", {"lossless": True}, {"lossless": True}),
         ("webp", {}, {"lossless": False}),

@@ -8,12 +8,21 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, PngImagePlugin
 
+from services.compressor.codecs import container
 from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Codec, Pixels
 from services.compressor.codecs.errors import CorruptDataError
+from services.compressor.codecs.kmeans import packing
+from services.compressor.codecs.kmeans.clustering import cluster, sorted_palette
+from services.compressor.codecs.kmeans.dither import dither
+from services.compressor.codecs.kmeans.histogram import count_colors, packed_colors, unpacked_colors
 from services.compressor.codecs.kmeans.png import CHUNK, indexed_png
+from services.compressor.codecs.kmeans.space import points_of
 from services.compressor.codecs.options import flag, real, whole
 from services.compressor.codecs.reading import open_image, read_pixels
 from services.compressor.codecs.registry import register
+
+PACKED_MEDIA_TYPE = "image/x-ganpress-palette"
+PACKED_FILE_EXTENSION = ".gpc"
 
 
 @register
@@ -27,7 +36,7 @@ class Kmeans(Codec):
 
     id = "kmeans"
     technique = "kmeans"
-    description = "Palette of k colours by k-means, in an indexed PNG."
+    description = "Palette of k colours by k-means, in an indexed PNG or packed smaller."
     media_type = "image/png"
     file_extension = ".png"
     is_lossless = False
@@ -35,10 +44,19 @@ class Kmeans(Codec):
     k: int = whole(64, 1, 256, "Number of colours.")
     seed: int = whole(0, 0, 2**32 - 1, "Seed of the clustering: the same seed gives the same file.")
     dither: float = real(0.0, "0..1", lambda value: 0 <= value <= 1, "Strength of error diffusion.")
+    pack: bool = flag(False, "A file of our own, a third smaller than PNG.")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pack:
+            object.__setattr__(self, "media_type", PACKED_MEDIA_TYPE)
+            object.__setattr__(self, "file_extension", PACKED_FILE_EXTENSION)
 
     @classmethod
     def decode(cls, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
         """See `Codec.decode`."""
+        if container.is_container(data):
+            return packing.unpack(data, max_pixels=max_pixels)
         with open_image(data, ("PNG",)) as image:
             channels = _marked_channels(image)
         if channels is None:
@@ -46,16 +64,11 @@ class Kmeans(Codec):
         return read_pixels(data, max_pixels, ("PNG",))[..., :channels]
 
     def _encode(self, image: Pixels) -> bytes:
-        return indexed_png(*self.quantise(image))
+        indices, palette = self.quantise(image)
+        return packing.pack(indices, palette) if self.pack else indexed_png(indices, palette)
 
     def quantise(self, image: Pixels) -> tuple[npt.NDArray[np.uint8], Pixels]:
         """Returns each pixel's palette entry, uint8 [height, width], and the palette, [entries, channels]."""
-        # Numba takes a while to import, which those who only read files need not wait for.
-        from services.compressor.codecs.kmeans.clustering import cluster, sorted_palette
-        from services.compressor.codecs.kmeans.dither import dither
-        from services.compressor.codecs.kmeans.histogram import count_colors, packed_colors, unpacked_colors
-        from services.compressor.codecs.kmeans.space import points_of
-
         height_px, width_px, channels = image.shape
         distinct, counts, numbers = count_colors(packed_colors(image))
         numbers = numbers.reshape(height_px, width_px)
