@@ -193,7 +193,10 @@ def test_bad_input_is_one_line_and_no_file(command: str, data: bytes, message: s
         ("compress -m kmeans --k 0", "kmeans option k takes 1..256, not 0"),
         ("compress -m kmeans --k 257", "kmeans option k takes 1..256, not 257"),
         ("compress -m kmeans --k -3", "kmeans option k takes 1..256, not '-3'"),
-        ("compress -m kmeans --quality 5", "kmeans has no option 'quality': its options are k, seed, dither, pack"),
+        (
+            "compress -m kmeans --quality 5",
+            "kmeans has no option 'quality': its options are k, seed, dither, pack",
+        ),
         ("compress -p colour", "'colour' is not NAME=VALUE"),
         ("compress nowhere.png", "there is no file or folder 'nowhere.png'"),
         ("compress --compressor nowhere", "'nowhere' is no address: give HOST:PORT"),

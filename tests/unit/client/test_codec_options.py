@@ -50,7 +50,9 @@ def test_unknown_names_list_what_exists() -> None:
     """An unknown codec or option is answered with those that exist."""
     with pytest.raises(InputError, match="no codec 'gif': the codecs are avif, dct, jpeg"):
         build_options("gif", {})
-    with pytest.raises(InputError, match="kmeans has no option 'quality': its options are k, seed, dither, pack"):
+    with pytest.raises(
+        InputError, match="kmeans has no option 'quality': its options are k, seed, dither, pack"
+    ):
         build_options("kmeans", {"quality": 3})
     with pytest.raises(InputError, match="tiff has no option 'quality': it has none"):
         build_options("tiff", {"quality": 3})

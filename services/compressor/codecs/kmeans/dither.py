@@ -31,7 +31,13 @@ def dither(
     distances = np.square(differences).sum(-1)
     order = np.argsort(distances, axis=1, kind="stable").astype(np.int32)
     return _diffuse(
-        points, labels, numbers, entries, order, np.take_along_axis(distances, order, 1), round(256 * strength)
+        points,
+        labels,
+        numbers,
+        entries,
+        order,
+        np.take_along_axis(distances, order, 1),
+        round(256 * strength),
     )
 
 

@@ -30,7 +30,9 @@ def packed_colors(image: Pixels) -> npt.NDArray[np.uint32]:
 def unpacked_colors(packed: npt.NDArray[np.uint32], channels: int) -> Pixels:
     """Returns colours as [colours, channels], the reverse of `packed_colors`."""
     shifts = [8 * (channels - 1 - channel) for channel in range(channels)]
-    return np.stack([packed >> np.uint32(shift) & np.uint32(255) for shift in shifts], axis=-1).astype(np.uint8)
+    return np.stack([packed >> np.uint32(shift) & np.uint32(255) for shift in shifts], axis=-1).astype(
+        np.uint8
+    )
 
 
 def count_colors(

@@ -19,9 +19,7 @@ _MOST_DEPTH = 40
 
 
 @compiled
-def lloyd(
-    tree: Tree, centers: Points, sums: npt.NDArray[np.int64], passes: int, least_gain: float
-) -> float:
+def lloyd(tree: Tree, centers: Points, sums: npt.NDArray[np.int64], passes: int, least_gain: float) -> float:
     """Moves centres, [k, 4], to the means of the points nearest to them, again and again.
 
     Args:

@@ -82,7 +82,9 @@ def _filtered(rows: npt.NDArray[np.uint8], kind: int) -> bytes:
         estimate = left + above - corner
         to_left, to_above, to_corner = (np.abs(estimate - near) for near in (left, above, corner))
         predicted = np.where(
-            (to_left <= to_above) & (to_left <= to_corner), left, np.where(to_above <= to_corner, above, corner)
+            (to_left <= to_above) & (to_left <= to_corner),
+            left,
+            np.where(to_above <= to_corner, above, corner),
         )
     differences = (rows - predicted).astype(np.uint8)
     return np.pad(differences, ((0, 0), (1, 0)), constant_values=kind).tobytes()

@@ -103,7 +103,7 @@ def _merge(centers: Points, moments: npt.NDArray[np.int64], count: int, fewer: i
                 _find_partner(centers, moments, count, center, partner, cost)
             elif partner[center] == count:
                 partner[center] = drop
-            if center != keep and center != drop:
+            if center not in (keep, drop):
                 _offer(centers, moments, center, keep, partner, cost)
         if drop < count:
             _find_partner(centers, moments, count, drop, partner, cost)

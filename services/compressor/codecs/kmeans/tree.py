@@ -127,7 +127,15 @@ def _nodes(
                 sums[node, channel] += weights[i] * value
                 sums[node, 4 + channel] += weights[i] * np.int64(value) * value
             sums[node, 8] += weights[i]
-    return first[:nodes].copy(), end[:nodes].copy(), depth[:nodes].copy(), skip[:nodes].copy(), low, high, sums
+    return (
+        first[:nodes].copy(),
+        end[:nodes].copy(),
+        depth[:nodes].copy(),
+        skip[:nodes].copy(),
+        low,
+        high,
+        sums,
+    )
 
 
 @compiled

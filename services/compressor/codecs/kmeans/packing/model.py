@@ -21,7 +21,12 @@ _KNOWS_NOTHING = np.int32(1 << 30)
 
 @compiled
 def code_indices(
-    coder: Coder, buffer: Buffer, indices: npt.NDArray[np.uint8], colors: npt.NDArray[np.int64], bits: int, blocks_bits: int
+    coder: Coder,
+    buffer: Buffer,
+    indices: npt.NDArray[np.uint8],
+    colors: npt.NDArray[np.int64],
+    bits: int,
+    blocks_bits: int,
 ) -> None:
     """Codes an image's entries: reads them when encoding, sets them when decoding.
 
@@ -57,7 +62,9 @@ def code_indices(
                 bit = entry >> (bits - 1 - depth) & 1
                 row = weights[node]
                 other = weights[256 + (contexts[7] << 3 | depth)]
-                bit = _code(coder, buffer, bit, models, held, within, votes, row, other, corrections[left << 8 | node])
+                bit = _code(
+                    coder, buffer, bit, models, held, within, votes, row, other, corrections[left << 8 | node]
+                )
                 within = within << 1 | bit
                 node = node << 1 | bit
             indices[y, x] = node & ((1 << bits) - 1)
