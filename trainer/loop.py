@@ -85,10 +85,11 @@ class Trainer:
         Raises:
             ConfigError: a batch holds more images than there are, or does not suit labels, device or group.
         """
-        if config.batch_size > len(data.images):
+        images = len(data.images)
+        if config.batch_size > images:
             raise ConfigError(
-                f"batch_size is {config.batch_size}, but there are only {len(data.images)} images to train on; it "
-                "must be at most their number"
+                f"batch_size is {config.batch_size}, but there are only {images} images to train on; it must be "
+                "at most their number"
             )
         torch.set_num_threads(config.threads)
         self.config, self.data, self.run, self.group = config, data, run, group or Group()
@@ -110,7 +111,7 @@ class Trainer:
         self.share = 0.0
         self.stopped = False
         self._stopping = False
-        self.steps_per_epoch = len(data.images) // config.batch_size
+        self.steps_per_epoch = images // config.batch_size
         self.budget = Budget.of(config, self.steps_per_epoch)
         self._meter = Meter(self.group)
         self._watch = Stopwatch()
