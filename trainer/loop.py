@@ -88,8 +88,8 @@ class Trainer:
         images = len(data.images)
         if config.batch_size > images:
             raise ConfigError(
-                f"batch_size is {config.batch_size}, but there are only {images} images to train on; it must be "
-                "at most their number"
+                f"batch_size is {config.batch_size}, but there are only {images} images to train on; it must "
+                "be at most their number"
             )
         torch.set_num_threads(config.threads)
         self.config, self.data, self.run, self.group = config, data, run, group or Group()
