@@ -95,10 +95,13 @@ def _provenance(image: Image.Image) -> dict[str, str]:
 
 
 def _dct_settings(payload: bytes) -> dict[str, Any]:
-    """Reads mode and quality, the first two bytes (docs/codecs/dct.md)."""
-    mode, quality = payload[:2]
-    settings: dict[str, Any] = {"color_space": "ycbcr" if mode & 1 else "rgb"}
-    return settings | ({"quality": quality} if quality else {"quantised_by": "threshold"})
+    """Reads the flags and the quantiser's step, the first two bytes (docs/codecs/dct.md)."""
+    flags, index = payload[:2]
+    return {
+        "color_space": "ycbcr" if flags & 1 else "rgb",
+        "subsampling": "420" if flags & 2 else "444",
+        "step": round(2 ** (index / 24) / 4, 2),
+    }
 
 
 def _kmeans_settings(image: Image.Image, _: bytes) -> dict[str, Any]:
