@@ -7,6 +7,8 @@ edges of the blocks to the left and above tell of its means and slopes.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from services.compressor.codecs.coding import SQUASH, STRETCH, code_adaptive, code_bit, compiled

@@ -6,6 +6,8 @@ average in training, by size, frequency and the magnitudes beside them (see `pri
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from services.compressor.codecs.coding import compiled
