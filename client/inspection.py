@@ -13,6 +13,7 @@ from client.errors import InputError
 from services.compressor.codecs import DEFAULT_MAX_PIXELS, CodecError, identify
 from services.compressor.codecs import container as ganpress_file
 from services.compressor.codecs.reading import open_image
+from services.compressor.codecs.seed import SeedCodec, read_origin
 
 _PREFIX = "ganpress:"
 _SAMPLES = {"P": 3, "CMYK": 4, "LA": 2, "RGBA": 4, "RGB": 3}
@@ -52,6 +53,8 @@ def inspect_image(data: bytes) -> Inspection:
         if ganpress_file.is_container(data):
             header = ganpress_file.unpack(data, max_pixels=DEFAULT_MAX_PIXELS)
             size = (header.width_px, header.height_px, header.channels)
+            if codec == SeedCodec.id:
+                return _inspection(codec, data, *size, {}, _origin(data))
             return _inspection(codec, data, *size, settings=_dct_settings(header.payload))
         with open_image(data) as image:
             settings = _SETTINGS[codec](image, data) if codec in _SETTINGS else {}
@@ -92,6 +95,13 @@ def _provenance(image: Image.Image) -> dict[str, str]:
         return {}
     told = cast("dict[str, Any]", fields)
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in told.items() if v != ""}
+
+
+def _origin(data: bytes) -> dict[str, str]:
+    """Reads what names the image in a seed file."""
+    origin = read_origin(data)
+    fields = {"digest": origin.model_digest, "label": origin.label, "seed": str(origin.seed)}
+    return {name: value for name, value in fields.items() if value} | {"truncation": str(origin.truncation)}
 
 
 def _dct_settings(payload: bytes) -> dict[str, Any]:

@@ -81,6 +81,15 @@ def test_other_machines_give_the_very_image(seed: int, label: str, truncation: f
     assert np.array_equal(SeedCodec(Machine(OTHER_MACHINE, machine)).decode(data), image)
 
 
+def test_any_order_in_memory() -> None:
+    """A sampler's array may lie in memory in any order."""
+    other = Machine(OTHER_MACHINE)
+    data = SeedCodec(lambda origin: np.asfortranarray(values_of(origin))).encode(image_of(), ORIGIN)
+    for _ in range(20):
+        codec = SeedCodec(lambda origin: other(origin).transpose(2, 0, 1).copy().transpose(1, 2, 0))
+        assert np.array_equal(codec.decode(data), image_of())
+
+
 def test_size() -> None:
     """With the header of nine bytes, a file has at most 80, whatever the label and for seeds of any size."""
     for seed in range(2**64 - 1, 2**64 - 60, -1):
