@@ -18,6 +18,7 @@ from services.generator.messages import Form, for_messages, images_per_message, 
 from services.generator.metrics import GeneratorMetrics
 from services.generator.models import Model
 from services.generator.requests import Samples
+from services.generator.runtimes import precision
 from services.generator.sampler import Sampler
 
 
@@ -51,6 +52,10 @@ class GeneratorServicer(GeneratorServiceServicer):
             instruction_set=instruction_set(),
             probe_digest=served.probe_digest,
             mixes_labels=served.engine.mixes_labels,
+            runtime=served.engine.runtime,
+            runtime_version=served.engine.version,
+            precision=precision(served.model),
+            batch_invariant=served.engine.batch_invariant,
         )
         return pb.GetModelResponse(card=served.model.card, runtime=runtime)
 
