@@ -64,14 +64,15 @@ def service_command(
         show_envvar=True,
         help="TOML file with settings, named as below with underscores.",
     )
-    return (click.Group if commands else click.Command)(
-        name,
-        params=[config, *options],
-        callback=run,
-        help=inspect.getdoc(settings_class),
-        context_settings={"max_content_width": 110},
-        **({"commands": commands, "invoke_without_command": True} if commands else {}),
-    )
+    about: dict[str, Any] = {
+        "params": [config, *options],
+        "callback": run,
+        "help": inspect.getdoc(settings_class),
+        "context_settings": {"max_content_width": 110},
+    }
+    if commands:
+        return click.Group(name, commands=commands, invoke_without_command=True, **about)
+    return click.Command(name, **about)
 
 
 def _option(settings_class: type[ServiceSettings], name: str, field: FieldInfo) -> click.Option:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
-from skimage.feature import hog
-from skimage.metrics import structural_similarity
-from skimage.transform import resize
+from skimage import feature, metrics, transform  # pyright: ignore[reportMissingTypeStubs]
 
 from services.generator import noise
 from services.generator.engine import Engine, to_pixels
+
+hog: Any = cast("Any", feature).hog  # they have no type annotations
+structural_similarity: Any = cast("Any", metrics).structural_similarity
+resize: Any = cast("Any", transform).resize
 
 Pixels = NDArray[np.uint8]
 """Samples of images, uint8 [N, H, W, C]."""
@@ -30,7 +32,7 @@ class Fidelity:
     """What was measured. Distances compare distributions: of one model's images with the other's.
 
     Each distance of int8 images has a float32 one beside it, of as many float32 images of the same seeds:
-    what the choice of seeds alone makes. Where the two are alike, quantization has not moved the distribution.
+    what the choice of seeds alone makes. Where the two are alike, the distribution has not moved.
     """
 
     images: int
@@ -103,7 +105,7 @@ def frechet_distance(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Returns the Fréchet distance of Gaussians fitted to features [N, F] (Heusel et al. 2017), 0 or more."""
     of_a, of_b = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     # The trace of (AB)^(1/2) is the sum of the roots of AB's eigenvalues, which are not negative.
-    roots = np.sqrt(np.maximum(linalg.eigvals(of_a @ of_b).real, 0)).sum()
+    roots = np.sqrt(np.maximum(np.linalg.eigvals(of_a @ of_b).real, 0)).sum()
     means = a.mean(axis=0) - b.mean(axis=0)
     return max(float(means @ means + np.trace(of_a) + np.trace(of_b) - 2 * roots), 0.0)
 
