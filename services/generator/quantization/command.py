@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -70,6 +71,8 @@ def quantize(
     """
     if name is not None and not NAME_PATTERN.fullmatch(name):
         raise click.UsageError(f"--name has to be of lower-case letters, digits and hyphens, not {name!r}")
+    if math.isnan(min_psnr_db):
+        raise click.UsageError("--min-psnr-db has to be a number from 0 to 100, not nan")
     from services.generator.quantization.variant import find_model, free_version
 
     try:
