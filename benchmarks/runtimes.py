@@ -64,11 +64,11 @@ def table(name: str, repository: Path, rounds: int, images: int) -> None:
     base = "ONNX Runtime float32"
     print(f"\n| {name}, images/s of one core | {' | '.join(f'batch {batch}' for batch in BATCHES)} |")
     print(f"| --- |{' --- |' * len(BATCHES)}")
-    for of in engines:
+    for of, engine in engines.items():
         cells = [
             f"{medians[of, batch]:.0f} ({medians[of, batch] / medians[base, batch]:.2f})" for batch in BATCHES
         ]
-        print(f"| {of} {engines[of].version} | {' | '.join(cells)} |")
+        print(f"| {of} {engine.version} | {' | '.join(cells)} |")
 
 
 def main() -> None:

@@ -27,7 +27,17 @@ METHOD = (
 )
 
 _BATCH = 10
-_KEPT_IN_FLOAT = ["Add", "BatchNormalization", "Concat", "DepthToSpace", "Gather", "Gemm", "MatMul", "Mul"]
+_KEPT_IN_FLOAT = [
+    "Add",
+    "BatchNormalization",
+    "Concat",
+    "DepthToSpace",
+    "Gather",
+    "Gemm",
+    "MatMul",
+    "Mul",
+    "Sub",
+]
 
 
 def load_tools() -> tuple[Any, Any]:

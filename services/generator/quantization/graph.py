@@ -18,8 +18,9 @@ MIN_OPSET = 13
 def prepare(model: ModelProto) -> ModelProto:
     """Returns a graph that draws the same images, up to rounding, and can be quantized.
 
-    Weights that are stored in float16 become float32, and transposed convolutions become as many convolutions
-    as there are phases (`split_transposed`).
+    Weights that are stored in float16 become float32, transposed convolutions become as many convolutions as
+    there are phases (`split_transposed`), and tanh(x) becomes 2 sigmoid(2 x) - 1, which OpenVINO computes
+    three times as fast.
 
     Raises:
         CorruptModelError: The operator set is too old.
@@ -31,6 +32,7 @@ def prepare(model: ModelProto) -> ModelProto:
     prepared.CopyFrom(model)
     _store_as_float32(prepared)
     split_transposed(prepared)
+    _write_tanh_as_sigmoid(prepared)
     del prepared.graph.value_info[:]
     return shape_inference.infer_shapes(prepared)
 
@@ -137,6 +139,28 @@ def _phases(
             return None
         phases.append((taken, before, shift))
     return phases
+
+
+def _write_tanh_as_sigmoid(model: ModelProto) -> None:
+    nodes: list[NodeProto] = []
+    for node in model.graph.node:
+        if node.op_type != "Tanh":
+            nodes.append(node)
+            continue
+        (x,), (y,) = node.input, node.output
+        two, one, doubled, sigmoid, wide = (
+            f"{y}_{part}" for part in ("two", "one", "2x", "sigmoid", "0_to_2")
+        )
+        model.graph.initializer.append(numpy_helper.from_array(np.array(2, np.float32), two))
+        model.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), one))
+        nodes += [
+            helper.make_node("Mul", [x, two], [doubled], name=doubled),
+            helper.make_node("Sigmoid", [doubled], [sigmoid], name=sigmoid),
+            helper.make_node("Mul", [sigmoid, two], [wide], name=wide),
+            helper.make_node("Sub", [wide, one], [y], name=y),
+        ]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def _store_as_float32(model: ModelProto) -> None:
