@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ def load_openvino() -> Any:
     Raises:
         MissingRuntimeError: It is not installed.
     """
+    silence_telemetry()
     try:
         import openvino
     except ImportError as error:
@@ -29,6 +31,14 @@ def load_openvino() -> Any:
             "the runtime openvino needs a package that is not installed: pip install 'ganpress[openvino]'"
         ) from error
     return openvino
+
+
+def silence_telemetry() -> None:
+    """Keeps OpenVINO and NNCF from telling their makers who uses them, once they are imported.
+
+    OpenVINO would do so on import, from a fork of the server's process.
+    """
+    cast("dict[str, Any]", sys.modules).setdefault("openvino_telemetry", None)  # as if not installed
 
 
 def has_openvino() -> bool:

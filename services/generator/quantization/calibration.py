@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
@@ -17,6 +16,7 @@ from services.common.version import GANPRESS_VERSION
 from services.generator import noise
 from services.generator.engine import Engine
 from services.generator.errors import CorruptModelError, MissingRuntimeError
+from services.generator.openvino_engine import silence_telemetry
 
 CALIBRATION_SEED = 2**63
 """Seed of the first calibration image: far from the seeds of the images that are compared."""
@@ -46,7 +46,7 @@ def load_tools() -> tuple[Any, Any]:
     Raises:
         MissingRuntimeError: One of them, or OpenVINO, is not installed.
     """
-    os.environ.setdefault("NNCF_CI", "1")  # else it tells its makers who uses it
+    silence_telemetry()
     try:
         import nncf  # pyright: ignore[reportMissingTypeStubs]
         import onnx

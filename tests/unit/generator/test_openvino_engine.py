@@ -114,6 +114,18 @@ def test_imported_when_needed():
     assert result.stdout == "[]\n"
 
 
+def test_tells_nobody():
+    """Loading OpenVINO starts no process that tells its makers of it."""
+    code = (
+        "import multiprocessing.process as process\n"
+        "process.BaseProcess.start = lambda self: print('started', self)\n"
+        "from services.generator.openvino_engine import load_openvino\n"
+        "load_openvino().Core()"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+    assert result.stdout == ""
+
+
 def test_missing_package(model_root):
     """Asked for without its package, the runtime is refused in one sentence that tells how to get it."""
     code = (
