@@ -108,7 +108,7 @@ def _print_models(answer: ListModelsResponse) -> None:
     runtime = answer.runtime
     click.echo(
         f"\ndefault: {answer.default_model}; at most {runtime.max_count} images a request; "
-        f"{runtime.execution_provider} of ONNX Runtime {runtime.onnxruntime_version}"
+        f"{runtime.runtime} {runtime.runtime_version}, {runtime.execution_provider}"
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.catalogue import Catalogue
-from services.generator.engine import Labels
+from services.generator.engine import Engine, Labels
 from services.generator.errors import RequestError
 from services.generator.models import PACKAGED_MODELS, Model
 from services.generator.providers import Device
@@ -100,12 +100,9 @@ class Sampler:
         return self.registry.catalogue
 
     @property
-    def provider(self) -> str:
-        """Execution provider of the default model; without one, the one that would be tried."""
-        models = self.catalogue.models
-        return (
-            self.served(self.catalogue.default_model).engine.provider if models else self._runtimes.provider
-        )
+    def engine(self) -> Engine | None:
+        """What computes the default model; None while there is none."""
+        return self.served(self.catalogue.default_model).engine if self.catalogue.models else None
 
     @property
     def images_under_way(self) -> int:

@@ -32,13 +32,16 @@ class GeneratorServicer(GeneratorServiceServicer):
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """Lists the models."""
+        engine = self._sampler.engine
         return pb.ListModelsResponse(
             models=[_summary(model) for model in self._sampler.catalogue.models],
             runtime=pb.GeneratorRuntime(
-                execution_provider=self._sampler.provider,
+                execution_provider=engine.provider if engine else "",
                 onnxruntime_version=onnxruntime.__version__,
                 max_count=self._sampler.max_count,
                 ganpress_version=GANPRESS_VERSION,
+                runtime=engine.runtime if engine else "",
+                runtime_version=engine.version if engine else "",
             ),
             default_model=self._sampler.catalogue.default_model,
         )

@@ -158,14 +158,20 @@ class GeneratorRuntime(_message.Message):
     ONNXRUNTIME_VERSION_FIELD_NUMBER: _builtins.int
     MAX_COUNT_FIELD_NUMBER: _builtins.int
     GANPRESS_VERSION_FIELD_NUMBER: _builtins.int
+    RUNTIME_FIELD_NUMBER: _builtins.int
+    RUNTIME_VERSION_FIELD_NUMBER: _builtins.int
     execution_provider: _builtins.str
-    """ONNX Runtime execution provider in use, such as "CPUExecutionProvider"."""
+    """What computes the default model, as ModelRuntime.execution_provider; empty while there is no model."""
     onnxruntime_version: _builtins.str
-    """Version of ONNX Runtime."""
+    """Version of ONNX Runtime that is installed."""
     max_count: _builtins.int
     """Largest count in one GenerateRequest."""
     ganpress_version: _builtins.str
     """Version of GanPress."""
+    runtime: _builtins.str
+    """Library that computes the default model: "onnxruntime" or "openvino"."""
+    runtime_version: _builtins.str
+    """Version of that library."""
     def __init__(
         self,
         *,
@@ -173,10 +179,12 @@ class GeneratorRuntime(_message.Message):
         onnxruntime_version: _builtins.str = ...,
         max_count: _builtins.int = ...,
         ganpress_version: _builtins.str = ...,
+        runtime: _builtins.str = ...,
+        runtime_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_provider", b"execution_provider", "ganpress_version", b"ganpress_version", "max_count", b"max_count", "onnxruntime_version", b"onnxruntime_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_provider", b"execution_provider", "ganpress_version", b"ganpress_version", "max_count", b"max_count", "onnxruntime_version", b"onnxruntime_version", "runtime", b"runtime", "runtime_version", b"runtime_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
