@@ -14,6 +14,7 @@ from services.compressor.codecs import DEFAULT_MAX_PIXELS, CodecError, identify
 from services.compressor.codecs import container as ganpress_file
 from services.compressor.codecs.kmeans import packing
 from services.compressor.codecs.reading import open_image
+from services.compressor.codecs.seed import SeedCodec, read_origin
 
 _PREFIX = "ganpress:"
 _SAMPLES = {"P": 3, "CMYK": 4, "LA": 2, "RGBA": 4, "RGB": 3}
@@ -53,6 +54,8 @@ def inspect_image(data: bytes) -> Inspection:
         if ganpress_file.is_container(data):
             header = ganpress_file.unpack(data, max_pixels=DEFAULT_MAX_PIXELS)
             size = (header.width_px, header.height_px, header.channels)
+            if codec == SeedCodec.id:
+                return _inspection(codec, data, *size, {}, _origin(data))
             return _inspection(codec, data, *size, _CONTAINER_SETTINGS[codec](header.payload))
         with open_image(data) as image:
             settings = _SETTINGS[codec](image, data) if codec in _SETTINGS else {}
@@ -95,11 +98,21 @@ def _provenance(image: Image.Image) -> dict[str, str]:
     return {k: v if isinstance(v, str) else json.dumps(v) for k, v in told.items() if v != ""}
 
 
+def _origin(data: bytes) -> dict[str, str]:
+    """Reads what names the image in a seed file."""
+    origin = read_origin(data)
+    fields = {"digest": origin.model_digest, "label": origin.label, "seed": str(origin.seed)}
+    return {name: value for name, value in fields.items() if value} | {"truncation": str(origin.truncation)}
+
+
 def _dct_settings(payload: bytes) -> dict[str, Any]:
-    """Reads mode and quality, the first two bytes (docs/codecs/dct.md)."""
-    mode, quality = payload[:2]
-    settings: dict[str, Any] = {"color_space": "ycbcr" if mode & 1 else "rgb"}
-    return settings | ({"quality": quality} if quality else {"quantised_by": "threshold"})
+    """Reads the flags and the quantiser's step, the first two bytes (docs/codecs/dct.md)."""
+    flags, index = payload[:2]
+    return {
+        "color_space": "ycbcr" if flags & 1 else "rgb",
+        "subsampling": "420" if flags & 2 else "444",
+        "step": round(2 ** (index / 24) / 4, 2),
+    }
 
 
 def _packed_settings(payload: bytes) -> dict[str, Any]:

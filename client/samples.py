@@ -25,7 +25,8 @@ IMAGE_EXTENSIONS = frozenset(
 
 _MAGIC = (
     b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8", b"II*\0", b"MM\0*",
-    b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\x89GPC",
+    b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\x89G\x81", b"\x89G\x91", b"\x89G\xa1",
+    b"\x89G\x84", b"\x89G\x94", b"\x89G\xa4",
 )  # fmt: skip
 _TOO_LARGE = f"the file has more than the {MAX_IMAGE_BYTES / 2**20:.1f} MB that can be sent"
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from trainer.average import Average
 from trainer.budget import Budget
 from trainer.checkpoint import RunError
-from trainer.config import Config
+from trainer.config import Config, ConfigError
 from trainer.data.dataset import Dataset
 from trainer.data.sampler import Sampler
 from trainer.distributed import Group, pick_device, share_batch_norm
@@ -80,7 +80,17 @@ class Trainer:
     """
 
     def __init__(self, config: Config, data: Dataset, run: Path, group: Group | None = None) -> None:
-        """Builds everything, on the device and for the processes of `group` (None: this one alone)."""
+        """Builds everything, on the device and for the processes of `group` (None: this one alone).
+
+        Raises:
+            ConfigError: a batch holds more images than there are, or does not suit labels, device or group.
+        """
+        images = len(data.images)
+        if config.batch_size > images:
+            raise ConfigError(
+                f"batch_size is {config.batch_size}, but there are only {images} images to train on; it must "
+                "be at most their number"
+            )
         torch.set_num_threads(config.threads)
         self.config, self.data, self.run, self.group = config, data, run, group or Group()
         self.device = pick_device(config.device)
@@ -101,7 +111,7 @@ class Trainer:
         self.share = 0.0
         self.stopped = False
         self._stopping = False
-        self.steps_per_epoch = max(len(data.images) // config.batch_size, 1)
+        self.steps_per_epoch = images // config.batch_size
         self.budget = Budget.of(config, self.steps_per_epoch)
         self._meter = Meter(self.group)
         self._watch = Stopwatch()

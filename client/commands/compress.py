@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import click
 from ganpress.v1.compressor_service_pb2 import CompressRequest
 
 from client import sidecar
-from client.api import GanpressClient, compress_request
+from client.api import Compressed, GanpressClient, compress_request
 from client.background import call_in_background, in_background
 from client.codec_options import OptionValue, options_given
+from client.embedded import ServiceName
 from client.errors import GanpressError, InputError
 from client.options import (
     Connection,
@@ -35,7 +38,7 @@ from client.terminal import note, open_source, progress
     default="dct",
     show_default=True,
     metavar="CODEC",
-    help="Codec, as `client codecs` lists them.",
+    help="Codec, as `client codecs` lists them; or seed, for images from `client generate`.",
 )
 @click.option("--quality", metavar="N", help="Quality, of the codecs that have one.")
 @click.option("--threshold", metavar="SHARE", help="DCT: drop coefficients below this share of the largest.")
@@ -53,7 +56,7 @@ from client.terminal import note, open_source, progress
 @click.option("--metrics/--no-metrics", default=True, help="Measure PSNR and SSIM, which costs a decode.")
 @output_option
 @wording_options
-@connection_options("compressor")
+@connection_options("generator", "compressor")
 def compress(
     connection: Connection,
     inputs: Sequence[Path],
@@ -78,6 +81,7 @@ def compress(
     client compress photo.jpg --method dct --threshold 0.02 -o photo.gpc
     client compress photos/ --method webp --quality 80 -o small/
     tar c *.jpg | client compress --method kmeans --k 64 -o small.tar
+    client generate --label suv -n 100 | client compress --method seed -o suvs.tar
     """  # noqa: D301 - click keeps the lines after \b as they are
     given = {
         "quality": quality,
@@ -90,19 +94,19 @@ def compress(
     options |= dict(map(_parse_param, params))
 
     async def work(client: GanpressClient) -> Report:
-        message = await client.codec_options(method, options)
+        compressing = await _compressing(client, method, options, metrics=metrics)
         if not inputs:
-            await client.ready("compressor")  # while the command before the pipe is at work
+            await client.ready(compressing.service)  # while the command before the pipe is at work
         source = await call_in_background(lambda: open_source(inputs, output=output))
         report = Report(source, "compressed", wording, images_on_stdout=output_path(output) is None)
-        given = options_given(message)
+        given = compressing.given
         under_way: dict[str, Sample] = {}
 
-        async def requests() -> AsyncIterator[tuple[str, CompressRequest]]:
+        async def samples() -> AsyncIterator[Sample]:
             async for item in in_background(source):
                 if isinstance(item, Sample):
                     under_way[item.key] = item
-                    yield item.key, compress_request(item.image, message, skip_metrics=not metrics)
+                    yield item
                 else:
                     report.fail(item.name, item.reason)
 
@@ -110,7 +114,7 @@ def compress(
             open_sink(output, is_stream=source.is_stream) as sink,
             progress("compressing", source.total) as bar,
         ):
-            async for outcome in client.compress_many(requests()):
+            async for outcome in compressing.outcomes(samples()):
                 sample = under_way.pop(outcome.key)
                 bar.advance()
                 if isinstance(outcome.result, GanpressError):
@@ -126,6 +130,42 @@ def compress(
         return report
 
     connection.run(work).finish()
+
+
+@dataclass(frozen=True)
+class _Compressing:
+    """How samples become outcomes."""
+
+    service: ServiceName
+    """What is needed for it."""
+    given: dict[str, OptionValue]
+    """Options that were given."""
+    outcomes: Callable[[AsyncIterator[Sample]], AsyncIterator[Compressed]]
+    """Compresses samples; the outcomes have their keys."""
+
+
+async def _compressing(
+    client: GanpressClient, method: str, options: dict[str, OptionValue], *, metrics: bool
+) -> _Compressing:
+    """Returns what a method does, its options checked."""
+    if method == "seed":
+        from client.seeds import (
+            compress_by_seed,
+            quality_of,
+        )  # loads the codecs, which others leave to a service
+
+        quality = quality_of(options)
+        by_seed = partial(compress_by_seed, client, quality=quality, metrics=metrics)
+        return _Compressing("generator", {} if quality is None else {"quality": quality}, by_seed)
+    message = await client.codec_options(method, options)
+
+    async def requests(samples: AsyncIterator[Sample]) -> AsyncIterator[tuple[str, CompressRequest]]:
+        async for sample in samples:
+            yield sample.key, compress_request(sample.image, message, skip_metrics=not metrics)
+
+    return _Compressing(
+        "compressor", options_given(message), lambda samples: client.compress_many(requests(samples))
+    )
 
 
 def _with_record(sample: Sample, record: dict[str, object]) -> dict[str, bytes]:

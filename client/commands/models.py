@@ -108,12 +108,12 @@ def _print_models(answer: ListModelsResponse) -> None:
     runtime = answer.runtime
     click.echo(
         f"\ndefault: {answer.default_model}; at most {runtime.max_count} images a request; "
-        f"{runtime.execution_provider} of ONNX Runtime {runtime.onnxruntime_version}"
+        f"{runtime.runtime} {runtime.runtime_version}, {runtime.execution_provider}"
     )
 
 
 def _print_card(card: ModelCard) -> None:
-    data, training = card.data, card.training
+    data, training, origin = card.data, card.training, card.quantization
     per_label = ", ".join(f"{label} {count}" for label, count in sorted(data.images_per_label.items()))
     print_fields(
         {
@@ -131,6 +131,8 @@ def _print_card(card: ModelCard) -> None:
             and f"{training.steps} steps, {training.images_seen} images seen, {training.epochs:.1f} epochs, "
             f"{training.duration_s / 60:.0f} min on {training.device}",
             "exported": training.exported_at,
+            "quantized from": origin.parent_name
+            and f"{origin.parent_name} {origin.parent_version}, {origin.parent_sha256}\n{origin.method}",
             **{metric.name: f"{metric.value:.6g}  {metric.method}" for metric in card.metrics},
             "limitations": "\n".join(card.limitations),
             "terms": card.terms,

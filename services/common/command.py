@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,14 +29,20 @@ _METAVARS: dict[object, str] = {int: "INTEGER", int | None: "INTEGER", float: "N
 
 
 def service_command(
-    name: str, settings_class: type[Settings], build_service: Callable[[Settings], Service]
+    name: str,
+    settings_class: type[Settings],
+    build_service: Callable[[Settings], Service],
+    commands: Sequence[click.Command] = (),
 ) -> click.Command:
     """Returns the click command `name` that serves one service until SIGTERM or SIGINT.
 
-    Its options are the fields of the settings class; its help text is that class's docstring.
+    Its options are the fields of the settings class; its help text is that class's docstring. Where its first
+    argument names one of `commands`, that runs in place of the service.
     """
 
     def run(config: Path | None, **given: Any) -> None:
+        if click.get_current_context().invoked_subcommand:
+            return
         flags = {key: value for key, value in given.items() if value is not None}
         try:
             settings = settings_class.load(config, **flags)
@@ -58,13 +64,15 @@ def service_command(
         show_envvar=True,
         help="TOML file with settings, named as below with underscores.",
     )
-    return click.Command(
-        name,
-        params=[config, *options],
-        callback=run,
-        help=inspect.getdoc(settings_class),
-        context_settings={"max_content_width": 110},
-    )
+    about: dict[str, Any] = {
+        "params": [config, *options],
+        "callback": run,
+        "help": inspect.getdoc(settings_class),
+        "context_settings": {"max_content_width": 110},
+    }
+    if commands:
+        return click.Group(name, commands=commands, invoke_without_command=True, **about)
+    return click.Command(name, **about)
 
 
 def _option(settings_class: type[ServiceSettings], name: str, field: FieldInfo) -> click.Option:

@@ -1,28 +1,23 @@
-"""ONNX Runtime behind one function: latent vectors and labels in, images out."""
+"""Engines: latent vectors and labels in, images out. What all have in common, and that of ONNX Runtime."""
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import platform
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
-import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 from numpy._core._multiarray_umath import __cpu_features__ as cpu_features  # pyright: ignore
 from numpy.typing import NDArray
 
 from services.generator.errors import CorruptModelError
 from services.generator.onnx_file import explain
+from services.generator.providers import CPU, ort, provider_list
 
 logger = logging.getLogger(__name__)
-ort = cast("Any", onnxruntime)  # it has no type annotations
-
-Device = Literal["cpu", "cuda"]
-
-CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
 
 Labels = NDArray[Any]
 """Label indices, int64 [N], or label weights, float32 [N, labels]."""
@@ -42,23 +37,7 @@ _VECTOR_INSTRUCTIONS = (
 
 _FLOAT = "tensor(float)"
 _MOST_THREADS = 4  # of one image: more hardly help
-
-# A build with CUDA complains on stderr where there is no GPU; what matters is logged by us.
-ort.set_default_logger_severity(4)
-ort.disable_telemetry_events()
-
-
-def choose_provider(device: Device) -> str:
-    """Returns the execution provider for a device: CUDA when asked for and present, else the CPU."""
-    if device == "cpu":
-        return CPU
-    if CUDA not in ort.get_available_providers():
-        logger.warning("computing on the CPU: this ONNX Runtime is built without CUDA")
-    elif not _has_gpu():
-        logger.warning("computing on the CPU: no NVIDIA GPU was found")
-    else:
-        return CUDA
-    return CPU
+_WARM_UP_SIZES = (1, 3, 8)  # images of the last are drawn in batches of each
 
 
 def instruction_set() -> str:
@@ -68,26 +47,26 @@ def instruction_set() -> str:
     return f"{platform.machine()} {widest}".strip()
 
 
-class OnnxEngine:
+class Engine(ABC):
     """One generator graph, loaded and warmed up.
 
-    On the CPU a run uses the calling thread alone, and several threads may run at the same time: that is
-    faster than one run with as many threads. Only a run that has the machine for itself is split over
-    threads. An image is the same at every batch size and thread count.
+    Several threads may run it at the same time. On the CPU an image is the same at every batch size and
+    thread count.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        z_dim: int,
-        labels: int,
-        image_size_px: int,
-        channels: int,
-        provider: str = CPU,
-        threads: int = 1,
-    ) -> None:
-        """Loads the graph and draws some images.
+    runtime: str
+    """The library that computes: "onnxruntime" or "openvino"."""
+    version: str
+    """Version of that library."""
+    provider: str
+    """What of the library computes."""
+    mixes_labels: bool
+    """Whether an image may have several labels by weight."""
+    batch_invariant: bool
+    """Whether images were the same alone and in batches when the graph was loaded; False on a GPU."""
+
+    def __init__(self, path: Path, *, z_dim: int, labels: int, image_size_px: int, channels: int) -> None:
+        """Takes what the card says of the graph.
 
         Args:
             path: The ONNX file.
@@ -95,32 +74,17 @@ class OnnxEngine:
             labels: Number of labels, 0 for an unconditional model.
             image_size_px: Side of an image.
             channels: Samples a pixel.
-            provider: Execution provider; the CPU takes over where it cannot be used.
-            threads: Threads of a run that has the machine for itself.
-
-        Raises:
-            CorruptModelError: The file is not an ONNX graph, or not one with these inputs and outputs.
         """
+        self._path = path
+        self._z_dim = z_dim
         self._labels = labels
-        try:
-            self._session = _open_session(path, provider)
-            self.provider: str = self._session.get_providers()[0]
-            is_wide = self.provider == CPU and threads > 1
-            self._wide = _open_session(path, CPU, min(threads, _MOST_THREADS)) if is_wide else self._session
-        except Exception as error:  # ONNX Runtime raises a class of its own for each kind of damage
-            raise CorruptModelError(f"{path} cannot be loaded: {explain(error)}") from error
-        if provider != self.provider:
-            logger.warning("%s could not be used for %s: computing with %s", provider, path, self.provider)
-        types = {node.name: node.type for node in self._session.get_inputs()}
-        self.mixes_labels: bool = types.get("label") == _FLOAT
-        """Whether an image may have several labels by weight."""
+        self._shape = (channels, image_size_px, image_size_px)
         self._one_hot = np.eye(labels, dtype=np.float32)
-        inputs: dict[str, tuple[str, int, int | None]] = {"z": (_FLOAT, 2, z_dim)}
-        if labels:
-            inputs["label"] = (_FLOAT, 2, labels) if self.mixes_labels else ("tensor(int64)", 1, None)
-        self._expect(path, "inputs", inputs, self._session.get_inputs())
-        self._expect(path, "outputs", {"image": (_FLOAT, 4, channels)}, self._session.get_outputs())
-        self._warm_up(path, z_dim, (channels, image_size_px, image_size_px))
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the CPU computes."""
+        return self.provider.startswith("CPU")
 
     def run(
         self, z: NDArray[np.float32], labels: Labels, *, has_machine: bool = False
@@ -138,8 +102,7 @@ class OnnxEngine:
         feed: dict[str, Any] = {"z": z}
         if self._labels:
             feed["label"] = labels
-        session = self._wide if has_machine and len(z) == 1 else self._session
-        return cast("NDArray[np.float32]", session.run(["image"], feed)[0])
+        return self._compute(feed, has_machine=has_machine)
 
     def label_input(self, labels: Labels) -> Labels:
         """Returns labels as the graph takes them: indices as they are, or as weights where it `mixes_labels`.
@@ -150,37 +113,125 @@ class OnnxEngine:
         """
         return self._one_hot[labels] if self.mixes_labels and labels.dtype == np.int64 else labels
 
-    def _warm_up(self, path: Path, z_dim: int, shape: tuple[int, int, int]) -> None:
-        """Draws images, checks them, and makes sure that those of both sessions are the same."""
-        z = np.linspace(-2, 2, 2 * z_dim, dtype=np.float32).reshape(2, z_dim)
-        labels = self.label_input(np.zeros(2, np.int64))
+    @abstractmethod
+    def _compute(self, feed: dict[str, Any], *, has_machine: bool) -> NDArray[np.float32]:
+        """Runs the graph; the answer is the caller's own."""
+
+    def _check_tensors(self, session: Any) -> None:
+        """Compares inputs and outputs of the graph, open in ONNX Runtime, with the card's."""
+        types = {node.name: node.type for node in session.get_inputs()}
+        self.mixes_labels = types.get("label") == _FLOAT
+        inputs: dict[str, tuple[str, int, int | None]] = {"z": (_FLOAT, 2, self._z_dim)}
+        if self._labels:
+            inputs["label"] = (_FLOAT, 2, self._labels) if self.mixes_labels else ("tensor(int64)", 1, None)
+        _expect(self._path, "inputs", inputs, session.get_inputs())
+        _expect(self._path, "outputs", {"image": (_FLOAT, 4, self._shape[0])}, session.get_outputs())
+
+    def _warm_up(self) -> None:
+        """Draws images, checks them, and finds out whether they are the same in every batch."""
+        count = _WARM_UP_SIZES[-1]
+        z = np.linspace(-2, 2, count * self._z_dim, dtype=np.float32).reshape(count, self._z_dim)
+        labels = self.label_input(np.zeros(count, np.int64))
         images = self.run(z, labels)
         if not np.isfinite(images).all():
-            raise CorruptModelError(f"{path} draws numbers that are not finite")
-        if images.shape != (2, *shape):
-            raise CorruptModelError(f"{path} draws {images.shape[1:]}, its card says {shape}")
-        alone = [self.run(z[i : i + 1], labels[:1], has_machine=True)[0] for i in range(2)]
-        if self._wide is not self._session and not np.array_equal(alone, images):
-            logger.warning("%s draws other bits with several threads: a run uses one", path)
+            raise CorruptModelError(f"{self._path} draws numbers that are not finite")
+        if images.shape != (count, *self._shape):
+            raise CorruptModelError(f"{self._path} draws {images.shape[1:]}, its card says {self._shape}")
+        self.batch_invariant = self.on_cpu and all(
+            np.array_equal(self.run(z[i : i + size], labels[i : i + size]), images[i : i + size])
+            for size in _WARM_UP_SIZES
+            for i in range(0, count, size)
+        )
+        if self.on_cpu and not self.batch_invariant:
+            logger.warning("%s draws other bits in other batches", self._path)
+
+
+class OnnxEngine(Engine):
+    """A graph in ONNX Runtime.
+
+    On the CPU a run uses the calling thread alone: several side by side are faster than one run with as many
+    threads. Only a single image that has the machine for itself is split over threads.
+    """
+
+    runtime = "onnxruntime"
+    version = cast("str", ort.__version__)
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        z_dim: int,
+        labels: int,
+        image_size_px: int,
+        channels: int,
+        provider: str = CPU,
+        threads: int = 1,
+        max_batch_size: int = 32,
+        cache: Path | None = None,
+    ) -> None:
+        """Loads the graph and draws some images.
+
+        Args:
+            path: The ONNX file.
+            z_dim: Length of a latent vector.
+            labels: Number of labels, 0 for an unconditional model.
+            image_size_px: Side of an image.
+            channels: Samples a pixel.
+            provider: Execution provider; the CPU takes over where it cannot be used.
+            threads: Threads of a run that has the machine for itself.
+            max_batch_size: Most images of a run, for TensorRT.
+            cache: Folder where TensorRT keeps what it has built; None: it builds anew each time.
+
+        Raises:
+            CorruptModelError: The file is not an ONNX graph, or not one with these inputs and outputs.
+        """
+        super().__init__(path, z_dim=z_dim, labels=labels, image_size_px=image_size_px, channels=channels)
+        self._session = open_session(path)
+        self._check_tensors(self._session)
+        if provider != CPU:
+            inputs = {"z": z_dim} | ({"label": labels if self.mixes_labels else 0} if labels else {})
+            providers = provider_list(provider, inputs=inputs, max_batch_size=max_batch_size, cache=cache)
+            self._session = open_session(path, providers)
+        self.provider = self._session.get_providers()[0]
+        if provider != self.provider:
+            logger.warning("%s could not be used for %s: computing with %s", provider, path, self.provider)
+        is_wide = self.on_cpu and threads > 1
+        self._wide = open_session(path, [CPU], min(threads, _MOST_THREADS)) if is_wide else self._session
+        self._warm_up()
+
+    def _compute(self, feed: dict[str, Any], *, has_machine: bool) -> NDArray[np.float32]:
+        session = self._wide if has_machine and len(feed["z"]) == 1 else self._session
+        return cast("NDArray[np.float32]", session.run(["image"], feed)[0])
+
+    def _warm_up(self) -> None:
+        """As every engine, and makes sure that both sessions draw the same images."""
+        super()._warm_up()
+        if self._wide is self._session:
+            return
+        z = np.linspace(-2, 2, 2 * self._z_dim, dtype=np.float32).reshape(2, self._z_dim)
+        labels = self.label_input(np.zeros(1, np.int64))
+        alone = [self.run(row[None], labels, has_machine=True) for row in z]
+        if not np.array_equal(alone, [self.run(row[None], labels) for row in z]):
+            logger.warning("%s draws other bits with several threads: a run uses one", self._path)
             self._wide = self._session
 
-    def _expect(
-        self, path: Path, what: str, expected: dict[str, tuple[str, int, int | None]], nodes: Any
-    ) -> None:
-        """Compares names, types, ranks and the second axis; an axis without a fixed size fits any."""
-        found = {node.name: node for node in nodes}
-        if found.keys() != expected.keys():
-            raise CorruptModelError(
-                f"{path} has the {what} {sorted(found)}, its card says {sorted(expected)}"
-            )
-        for name, (dtype, rank, size) in expected.items():
-            node = found[name]
-            fixed = node.shape[1] if rank > 1 and len(node.shape) > 1 else None
-            if node.type != dtype or len(node.shape) != rank or (isinstance(fixed, int) and fixed != size):
-                raise CorruptModelError(
-                    f"{path}: {name!r} is {node.type} {node.shape}, its card says {dtype} of rank {rank}"
-                    + (f" with {size} in the second place" if size else "")
-                )
+
+def open_session(path: Path, providers: Sequence[Any] = (CPU,), threads: int = 1) -> Any:
+    """Returns a session of ONNX Runtime.
+
+    Raises:
+        CorruptModelError: The file is not an ONNX graph that it knows how to run.
+    """
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # Threads that spin for work take the cores from what else a server has to do.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        return ort.InferenceSession(path, options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime raises a class of its own for each kind of damage
+        raise CorruptModelError(f"{path} cannot be loaded: {explain(error)}") from error
 
 
 def to_pixels(images: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -204,25 +255,16 @@ def to_pixels(images: NDArray[np.float32]) -> NDArray[np.uint8]:
     return pixels
 
 
-def _open_session(path: Path, provider: str, threads: int = 1) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    # Threads that spin for work take the cores from what else a server has to do.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers: list[Any] = [CPU]
-    if provider == CUDA:
-        ort.preload_dlls()  # finds CUDA and cuDNN in the nvidia-* wheels
-        providers.insert(0, (CUDA, {"use_tf32": "0"}))  # TF32's 10 bits would show in the pixels
-    return ort.InferenceSession(path, options, providers=providers)
-
-
-def _has_gpu() -> bool:
-    """Asks the driver, so that ONNX Runtime is not made to look for a GPU in vain."""
-    try:
-        driver = ctypes.CDLL("libcuda.so.1")
-    except OSError:
-        return False
-    count = ctypes.c_int(0)
-    return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
+def _expect(path: Path, what: str, expected: dict[str, tuple[str, int, int | None]], nodes: Any) -> None:
+    """Compares names, types, ranks and the second axis; an axis without a fixed size fits any."""
+    found = {node.name: node for node in nodes}
+    if found.keys() != expected.keys():
+        raise CorruptModelError(f"{path} has the {what} {sorted(found)}, its card says {sorted(expected)}")
+    for name, (dtype, rank, size) in expected.items():
+        node = found[name]
+        fixed = node.shape[1] if rank > 1 and len(node.shape) > 1 else None
+        if node.type != dtype or len(node.shape) != rank or (isinstance(fixed, int) and fixed != size):
+            raise CorruptModelError(
+                f"{path}: {name!r} is {node.type} {node.shape}, its card says {dtype} of rank {rank}"
+                + (f" with {size} in the second place" if size else "")
+            )

@@ -7,6 +7,7 @@ GeneratorError
 │   └── IncompleteModelError   they are not so yet: they may still be being copied
 ├── RepositoryError            the model repository cannot be read
 ├── ModelControlError          clients may not load and unload models
+├── MissingRuntimeError        the package that shall compute is not installed
 └── NoModelsError              there is nothing to serve
 """
 
@@ -39,6 +40,10 @@ class RepositoryError(GeneratorError):
 
 class ModelControlError(GeneratorError):
     """Clients may not load and unload models; the message names the setting."""
+
+
+class MissingRuntimeError(GeneratorError):
+    """The package that shall compute, or quantize, is not installed; the message says how to get it."""
 
 
 class NoModelsError(GeneratorError):

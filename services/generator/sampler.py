@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.generator.catalogue import Catalogue
-from services.generator.engine import CPU, Device, Labels, choose_provider
+from services.generator.engine import Engine, Labels
 from services.generator.errors import RequestError
 from services.generator.models import PACKAGED_MODELS, Model
+from services.generator.providers import Device
 from services.generator.repository import Registry, RegistryOptions, open_folder
 from services.generator.requests import Plan, SampleRequest, Samples, plan, plan_given
+from services.generator.runtimes import RuntimeName, Runtimes
 from services.generator.scheduling import LaneOptions, Observer, Scheduler
 from services.generator.served import Drawn, ServedModel, Ticket, Wanted
 
@@ -41,6 +42,7 @@ class Sampler:
         *,
         cache: Path | None = None,
         following: RegistryOptions = _ONCE,
+        runtime: RuntimeName = "auto",
         device: Device = "cpu",
         threads: int = 1,
         max_batch_size: int = 32,
@@ -55,6 +57,7 @@ class Sampler:
             models: Path or fsspec URL of the model repository.
             cache: Folder for the files of a URL; None takes the user's cache folder.
             following: Which versions are served, and how the repository is followed.
+            runtime: What computes.
             device: Where to compute.
             threads: Threads that compute on the CPU.
             max_batch_size: Most images in one run of a model.
@@ -64,9 +67,7 @@ class Sampler:
             observer: Hears of every batch and request; their lanes are called `model/version`.
         """
         self.registry = Registry(open_folder(models, cache), self._open, following)
-        self._device: Device = device
-        self._provider = CPU
-        self._threads = threads
+        self._runtimes = Runtimes(runtime, device, threads, max_batch_size, cache)
         self._lane_options = LaneOptions(
             max_batch_size=max_batch_size,
             max_running=threads,
@@ -83,8 +84,9 @@ class Sampler:
         Raises:
             RepositoryError: The model repository cannot be read.
             NoModelsError: None of its models is sound.
+            MissingRuntimeError: The runtime is not installed.
         """
-        self._provider = choose_provider(self._device)
+        self._runtimes.prepare()
         await self.registry.start()
 
     async def stop(self) -> None:
@@ -98,10 +100,9 @@ class Sampler:
         return self.registry.catalogue
 
     @property
-    def provider(self) -> str:
-        """Execution provider of the default model; without one, the one that would be tried."""
-        models = self.catalogue.models
-        return self.served(self.catalogue.default_model).engine.provider if models else self._provider
+    def engine(self) -> Engine | None:
+        """What computes the default model; None while there is none."""
+        return self.served(self.catalogue.default_model).engine if self.catalogue.models else None
 
     @property
     def images_under_way(self) -> int:
@@ -207,8 +208,7 @@ class Sampler:
             yield served, plan(request, served.model, mixes_labels=mixes_labels, max_count=self.max_count)
 
     async def _open(self, model: Model) -> ServedModel:
-        load = partial(ServedModel, model, provider=self._provider, threads=self._threads)
-        served = await asyncio.to_thread(load)
+        served = await asyncio.to_thread(lambda: ServedModel(model, self._runtimes.open(model)))
         served.open(self._scheduler, self._lane_options, self._observer)
         return served
 

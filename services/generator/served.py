@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from services.generator import noise
 from services.generator.draws import Draws, Rows, SeededDraws
-from services.generator.engine import CPU, Labels, OnnxEngine, to_pixels
+from services.generator.engine import Engine, Labels, to_pixels
 from services.generator.models import Model
 from services.generator.scheduling import ClosedError, Job, Lane, LaneOptions, Observer, Piece, Scheduler
 
@@ -56,28 +56,10 @@ class Drawn:
 class ServedModel:
     """One model version in memory. It draws between `open` and `close`."""
 
-    def __init__(self, model: Model, *, provider: str = CPU, threads: int = 1) -> None:
-        """Loads a model and lets it draw its first images, which takes a while.
-
-        Args:
-            model: The model.
-            provider: Execution provider of ONNX Runtime; the CPU takes over where it cannot be used.
-            threads: Threads of an image that has the machine for itself.
-
-        Raises:
-            CorruptModelError: The graph is not what the card says.
-        """
-        card = model.card
+    def __init__(self, model: Model, engine: Engine) -> None:
+        """Takes a model and what computes it, and draws the images of the probe digest."""
         self.model = model
-        self.engine = OnnxEngine(
-            model.onnx_path,
-            z_dim=card.z_dim,
-            labels=len(card.labels),
-            image_size_px=card.image_size_px,
-            channels=card.channels,
-            provider=provider,
-            threads=threads,
-        )
+        self.engine = engine
         self.probe_digest: str = self._probe()
         """SHA-256 of the samples of `PROBE_SEEDS`' images, each of the label that its seed draws: servers
         that tell the same one draw the same images."""
@@ -86,7 +68,7 @@ class ServedModel:
 
     def open(self, scheduler: Scheduler, options: LaneOptions, observer: Observer | None = None) -> None:
         """Lets the model draw, in the running event loop; the observer hears of it as `name/version`."""
-        if self.engine.provider != CPU:
+        if not self.engine.on_cpu:
             options = replace(options, max_running=1)  # one full batch keeps a GPU busy
         name = f"{self.model.name}/{self.model.version}"
         self._scheduler, self._lane = scheduler, scheduler.open(name, self._draw, options, observer)

@@ -17,6 +17,7 @@ from services.common.health import Health
 from services.common.server import Api, Service
 from services.generator.errors import (
     CorruptModelError,
+    MissingRuntimeError,
     ModelControlError,
     NoModelsError,
     RepositoryError,
@@ -44,6 +45,7 @@ ERRORS: StatusTable = {
     ClosedError: grpc.StatusCode.UNAVAILABLE,
     NoModelsError: grpc.StatusCode.FAILED_PRECONDITION,
     CorruptModelError: grpc.StatusCode.FAILED_PRECONDITION,
+    MissingRuntimeError: grpc.StatusCode.FAILED_PRECONDITION,
     ModelControlError: grpc.StatusCode.PERMISSION_DENIED,
     RepositoryError: grpc.StatusCode.FAILED_PRECONDITION,
 }
@@ -61,6 +63,7 @@ def build_service(settings: GeneratorSettings) -> Service:
             watch_s=settings.watch_s if settings.models else 0,
             model_control=settings.model_control,
         ),
+        runtime=settings.runtime,
         device=settings.device,
         threads=settings.worker_count,
         max_batch_size=settings.max_batch_size,

@@ -18,6 +18,7 @@ from services.generator.messages import Form, for_messages, images_per_message, 
 from services.generator.metrics import GeneratorMetrics
 from services.generator.models import Model
 from services.generator.requests import Samples
+from services.generator.runtimes import precision
 from services.generator.sampler import Sampler
 
 
@@ -31,13 +32,16 @@ class GeneratorServicer(GeneratorServiceServicer):
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
         """Lists the models."""
+        engine = self._sampler.engine
         return pb.ListModelsResponse(
             models=[_summary(model) for model in self._sampler.catalogue.models],
             runtime=pb.GeneratorRuntime(
-                execution_provider=self._sampler.provider,
+                execution_provider=engine.provider if engine else "",
                 onnxruntime_version=onnxruntime.__version__,
                 max_count=self._sampler.max_count,
                 ganpress_version=GANPRESS_VERSION,
+                runtime=engine.runtime if engine else "",
+                runtime_version=engine.version if engine else "",
             ),
             default_model=self._sampler.catalogue.default_model,
         )
@@ -51,6 +55,10 @@ class GeneratorServicer(GeneratorServiceServicer):
             instruction_set=instruction_set(),
             probe_digest=served.probe_digest,
             mixes_labels=served.engine.mixes_labels,
+            runtime=served.engine.runtime,
+            runtime_version=served.engine.version,
+            precision=precision(served.model),
+            batch_invariant=served.engine.batch_invariant,
         )
         return pb.GetModelResponse(card=served.model.card, runtime=runtime)
 

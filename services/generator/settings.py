@@ -10,8 +10,9 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import SettingsConfigDict
 
 from services.common.settings import ServiceSettings
-from services.generator.engine import Device
+from services.generator.providers import Device
 from services.generator.repository import VersionPolicies, VersionPolicyError
+from services.generator.runtimes import RuntimeName
 
 
 def _checked_policies(text: str) -> str:
@@ -46,7 +47,14 @@ class GeneratorSettings(ServiceSettings):
     )
     model_control: bool = Field(False, description="Let clients load and unload models.")
     default_model: str = Field("cars", description="Model of a request that names neither model nor label.")
-    device: Device = Field("cpu", description="Where to compute; without a usable GPU, cuda means the CPU.")
+    runtime: RuntimeName = Field(
+        "auto", description="What computes; auto: OpenVINO for quantized models, ONNX Runtime for others."
+    )
+    device: Device = Field(
+        "cpu",
+        description="Where ONNX Runtime computes; auto: a GPU if there is one. What cannot be used gives "
+        "way: tensorrt to cuda, cuda to cpu.",
+    )
     max_batch_size: int = Field(32, ge=1, le=4096, description="Most images in one run of a model.")
     max_queue_delay_ms: float = Field(
         5.0,

@@ -27,12 +27,17 @@ def image(width_px: int, height_px: int, channels: int) -> Pixels:
 
 
 FILES = {
-    "dct-v1-rgb-threshold.gpc": (get_codec("dct", threshold=0.01), (21, 13, 3)),
-    "dct-v1-ycbcr-quality.gpc": (get_codec("dct", quality=80), (40, 24, 3)),
-    "dct-v1-grey.gpc": (get_codec("dct", quality=50), (17, 9, 1)),
-    "dct-v1-rgba.gpc": (get_codec("dct", quality=90), (19, 16, 4)),
-    "dct-v1-large-coefficients.gpc": (get_codec("dct", quality=100, color_space="rgb"), (16, 16, 3)),
-    "dct-v1-1x1.gpc": (get_codec("dct"), (1, 1, 3)),
+    "dct-v2-best.gpc": (get_codec("dct"), (70, 41, 3)),
+    "dct-v2-fast.gpc": (get_codec("dct", effort="fast"), (40, 24, 3)),
+    "dct-v2-420.gpc": (get_codec("dct", quality=60, subsampling="420"), (67, 35, 3)),
+    "dct-v2-psnr.gpc": (get_codec("dct", quality=30, tune="psnr", postfilter=False), (33, 50, 3)),
+    "dct-v2-threshold.gpc": (get_codec("dct", threshold=0.01), (21, 13, 3)),
+    "dct-v2-threshold-ycbcr.gpc": (get_codec("dct", threshold=0.03, color_space="ycbcr"), (16, 24, 3)),
+    "dct-v2-rgb.gpc": (get_codec("dct", quality=100, color_space="rgb"), (16, 16, 3)),
+    "dct-v2-grey.gpc": (get_codec("dct", quality=50), (17, 9, 1)),
+    "dct-v2-rgba.gpc": (get_codec("dct", quality=90), (19, 16, 4)),
+    "dct-v2-photo-size.gpc": (get_codec("dct", quality=10), (200, 190, 3)),
+    "dct-v2-1x1.gpc": (get_codec("dct"), (1, 1, 3)),
     "kmeans-v1-rgb.png": (get_codec("kmeans", k=16), (30, 20, 3)),
     "kmeans-v1-grey.png": (get_codec("kmeans", k=5), (17, 9, 1)),
     "kmeans-v1-rgba.png": (get_codec("kmeans", k=100), (20, 20, 4)),

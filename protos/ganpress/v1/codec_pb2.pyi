@@ -43,6 +43,54 @@ COLOR_SPACE_YCBCR: ColorSpace.ValueType  # 2
 """Luma and two colour differences (ITU-T T.871, full range)."""
 Global___ColorSpace: _TypeAlias = ColorSpace  # noqa: Y015
 
+class _DctEffort:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DctEffortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DctEffort.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DCT_EFFORT_UNSPECIFIED: _DctEffort.ValueType  # 0
+    """Not said: the codec's default."""
+    DCT_EFFORT_BEST: _DctEffort.ValueType  # 1
+    """Small files."""
+    DCT_EFFORT_FAST: _DctEffort.ValueType  # 2
+    """Larger files, made and read quickly."""
+
+class DctEffort(_DctEffort, metaclass=_DctEffortEnumTypeWrapper):
+    """How much time the DCT codec takes."""
+
+DCT_EFFORT_UNSPECIFIED: DctEffort.ValueType  # 0
+"""Not said: the codec's default."""
+DCT_EFFORT_BEST: DctEffort.ValueType  # 1
+"""Small files."""
+DCT_EFFORT_FAST: DctEffort.ValueType  # 2
+"""Larger files, made and read quickly."""
+Global___DctEffort: _TypeAlias = DctEffort  # noqa: Y015
+
+class _DctTune:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DctTuneEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DctTune.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DCT_TUNE_UNSPECIFIED: _DctTune.ValueType  # 0
+    """Not said: the codec's default."""
+    DCT_TUNE_PSNR: _DctTune.ValueType  # 1
+    """The squares of all errors."""
+    DCT_TUNE_PERCEPTUAL: _DctTune.ValueType  # 2
+    """What eyes notice."""
+
+class DctTune(_DctTune, metaclass=_DctTuneEnumTypeWrapper):
+    """What the DCT codec keeps best."""
+
+DCT_TUNE_UNSPECIFIED: DctTune.ValueType  # 0
+"""Not said: the codec's default."""
+DCT_TUNE_PSNR: DctTune.ValueType  # 1
+"""The squares of all errors."""
+DCT_TUNE_PERCEPTUAL: DctTune.ValueType  # 2
+"""What eyes notice."""
+Global___DctTune: _TypeAlias = DctTune  # noqa: Y015
+
 class _ChromaSubsampling:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -59,7 +107,7 @@ class _ChromaSubsamplingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Chr
     """Half the columns and half the rows."""
 
 class ChromaSubsampling(_ChromaSubsampling, metaclass=_ChromaSubsamplingEnumTypeWrapper):
-    """Chroma resolution of a JPEG or AVIF file."""
+    """Chroma resolution of a file."""
 
 CHROMA_SUBSAMPLING_UNSPECIFIED: ChromaSubsampling.ValueType  # 0
 """Not said: the codec's default."""
@@ -90,7 +138,7 @@ class CodecOptions(_message.Message):
     TGA_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def dct(self) -> Global___DctOptions:
-        """8x8 DCT in GanPress's own container (docs/codecs/dct.md)."""
+        """DCT in GanPress's own container (docs/codecs/dct.md)."""
 
     @_builtins.property
     def kmeans(self) -> Global___KmeansOptions:
@@ -156,27 +204,47 @@ class DctOptions(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
     COLOR_SPACE_FIELD_NUMBER: _builtins.int
+    EFFORT_FIELD_NUMBER: _builtins.int
+    SUBSAMPLING_FIELD_NUMBER: _builtins.int
+    TUNE_FIELD_NUMBER: _builtins.int
+    POSTFILTER_FIELD_NUMBER: _builtins.int
     threshold: _builtins.float
     """Coefficients smaller than this share of their channel's largest are dropped; above 0, below 1."""
     quality: _builtins.int
-    """Quality of JPEG-like quantisation, 1 to 100."""
+    """Quality on JPEG's scale, 1 to 100."""
     color_space: Global___ColorSpace.ValueType
     """Colour space."""
+    effort: Global___DctEffort.ValueType
+    """Small files, or files made and read quickly."""
+    subsampling: Global___ChromaSubsampling.ValueType
+    """Chroma resolution; 422 is not taken."""
+    tune: Global___DctTune.ValueType
+    """What is kept best."""
+    postfilter: _builtins.bool
+    """Filters the decoded image towards the original."""
     def __init__(
         self,
         *,
         threshold: _builtins.float | None = ...,
         quality: _builtins.int | None = ...,
         color_space: Global___ColorSpace.ValueType = ...,
+        effort: Global___DctEffort.ValueType = ...,
+        subsampling: Global___ChromaSubsampling.ValueType = ...,
+        tune: Global___DctTune.ValueType = ...,
+        postfilter: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "_threshold", b"_threshold", "quality", b"quality", "threshold", b"threshold"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_postfilter", b"_postfilter", "_quality", b"_quality", "_threshold", b"_threshold", "postfilter", b"postfilter", "quality", b"quality", "threshold", b"threshold"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "_threshold", b"_threshold", "color_space", b"color_space", "quality", b"quality", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_postfilter", b"_postfilter", "_quality", b"_quality", "_threshold", b"_threshold", "color_space", b"color_space", "effort", b"effort", "postfilter", b"postfilter", "quality", b"quality", "subsampling", b"subsampling", "threshold", b"threshold", "tune", b"tune"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__postfilter: _TypeAlias = _typing.Literal["postfilter"]  # noqa: Y015
+    _WhichOneofArgType__postfilter: _TypeAlias = _typing.Literal["_postfilter", b"_postfilter"]  # noqa: Y015
     _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
     _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
     _WhichOneofReturnType__threshold: _TypeAlias = _typing.Literal["threshold"]  # noqa: Y015
     _WhichOneofArgType__threshold: _TypeAlias = _typing.Literal["_threshold", b"_threshold"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__postfilter) -> _WhichOneofReturnType__postfilter | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quality) -> _WhichOneofReturnType__quality | None: ...
     @_typing.overload

@@ -158,14 +158,20 @@ class GeneratorRuntime(_message.Message):
     ONNXRUNTIME_VERSION_FIELD_NUMBER: _builtins.int
     MAX_COUNT_FIELD_NUMBER: _builtins.int
     GANPRESS_VERSION_FIELD_NUMBER: _builtins.int
+    RUNTIME_FIELD_NUMBER: _builtins.int
+    RUNTIME_VERSION_FIELD_NUMBER: _builtins.int
     execution_provider: _builtins.str
-    """ONNX Runtime execution provider in use, such as "CPUExecutionProvider"."""
+    """What computes the default model, as ModelRuntime.execution_provider; empty while there is no model."""
     onnxruntime_version: _builtins.str
-    """Version of ONNX Runtime."""
+    """Version of ONNX Runtime that is installed."""
     max_count: _builtins.int
     """Largest count in one GenerateRequest."""
     ganpress_version: _builtins.str
     """Version of GanPress."""
+    runtime: _builtins.str
+    """Library that computes the default model: "onnxruntime" or "openvino"."""
+    runtime_version: _builtins.str
+    """Version of that library."""
     def __init__(
         self,
         *,
@@ -173,10 +179,12 @@ class GeneratorRuntime(_message.Message):
         onnxruntime_version: _builtins.str = ...,
         max_count: _builtins.int = ...,
         ganpress_version: _builtins.str = ...,
+        runtime: _builtins.str = ...,
+        runtime_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_provider", b"execution_provider", "ganpress_version", b"ganpress_version", "max_count", b"max_count", "onnxruntime_version", b"onnxruntime_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_provider", b"execution_provider", "ganpress_version", b"ganpress_version", "max_count", b"max_count", "onnxruntime_version", b"onnxruntime_version", "runtime", b"runtime", "runtime_version", b"runtime_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -249,10 +257,16 @@ class ModelRuntime(_message.Message):
     INSTRUCTION_SET_FIELD_NUMBER: _builtins.int
     PROBE_DIGEST_FIELD_NUMBER: _builtins.int
     MIXES_LABELS_FIELD_NUMBER: _builtins.int
+    RUNTIME_FIELD_NUMBER: _builtins.int
+    RUNTIME_VERSION_FIELD_NUMBER: _builtins.int
+    PRECISION_FIELD_NUMBER: _builtins.int
+    BATCH_INVARIANT_FIELD_NUMBER: _builtins.int
     execution_provider: _builtins.str
-    """ONNX Runtime execution provider in use, such as "CPUExecutionProvider"."""
+    """What of the runtime computes: an execution provider of ONNX Runtime, such as "CPUExecutionProvider", or
+    a device of OpenVINO, such as "CPU".
+    """
     onnxruntime_version: _builtins.str
-    """Version of ONNX Runtime."""
+    """Version of ONNX Runtime that is installed, whichever runtime computes."""
     instruction_set: _builtins.str
     """Architecture and widest vector instructions of the CPU, such as "x86_64 avx512f"."""
     probe_digest: _builtins.str
@@ -261,6 +275,16 @@ class ModelRuntime(_message.Message):
     """
     mixes_labels: _builtins.bool
     """Whether an image may have a mix of labels."""
+    runtime: _builtins.str
+    """Library that computes: "onnxruntime" or "openvino"."""
+    runtime_version: _builtins.str
+    """Version of that library."""
+    precision: _builtins.str
+    """Numbers that the model computes with: "float32", or "int8" for a quantized one."""
+    batch_invariant: _builtins.bool
+    """Whether an image is the same bytes in every batch, as it was found to be when the model was loaded.
+    Never claimed for a GPU.
+    """
     def __init__(
         self,
         *,
@@ -269,10 +293,14 @@ class ModelRuntime(_message.Message):
         instruction_set: _builtins.str = ...,
         probe_digest: _builtins.str = ...,
         mixes_labels: _builtins.bool = ...,
+        runtime: _builtins.str = ...,
+        runtime_version: _builtins.str = ...,
+        precision: _builtins.str = ...,
+        batch_invariant: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["execution_provider", b"execution_provider", "instruction_set", b"instruction_set", "mixes_labels", b"mixes_labels", "onnxruntime_version", b"onnxruntime_version", "probe_digest", b"probe_digest"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["batch_invariant", b"batch_invariant", "execution_provider", b"execution_provider", "instruction_set", b"instruction_set", "mixes_labels", b"mixes_labels", "onnxruntime_version", b"onnxruntime_version", "precision", b"precision", "probe_digest", b"probe_digest", "runtime", b"runtime", "runtime_version", b"runtime_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cganpress/v1/model_card.proto\x12\x0bganpress.v1\"\xcb\x03\n\tModelCard\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x05 \x01(\t\x12\r\n\x05z_dim\x18\x06 \x01(\r\x12\r\n\x05noise\x18\x07 \x01(\t\x12\x0e\n\x06labels\x18\x08 \x03(\t\x12\x15\n\rimage_size_px\x18\t \x01(\r\x12\x10\n\x08\x63hannels\x18\n \x01(\r\x12\x13\n\x0bonnx_sha256\x18\x0b \x01(\t\x12\x12\n\nonnx_bytes\x18\x0c \x01(\x04\x12\x15\n\rweights_dtype\x18\r \x01(\t\x12\'\n\x04\x64\x61ta\x18\x0e \x01(\x0b\x32\x19.ganpress.v1.TrainingData\x12*\n\x08training\x18\x0f \x01(\x0b\x32\x18.ganpress.v1.TrainingRun\x12$\n\x07metrics\x18\x10 \x03(\x0b\x32\x13.ganpress.v1.Metric\x12\x13\n\x0blimitations\x18\x11 \x03(\t\x12\r\n\x05terms\x18\x12 \x01(\t\x12\x12\n\noutput_min\x18\x13 \x01(\x01\x12\x12\n\noutput_max\x18\x14 \x01(\x01\"\xcb\x01\n\x0cTrainingData\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06images\x18\x02 \x01(\x04\x12G\n\x10images_per_label\x18\x03 \x03(\x0b\x32-.ganpress.v1.TrainingData.ImagesPerLabelEntry\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\r\n\x05terms\x18\x05 \x01(\t\x1a\x35\n\x13ImagesPerLabelEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xfa\x01\n\x0bTrainingRun\x12\x13\n\x0b\x63onfig_json\x18\x01 \x01(\t\x12\x13\n\x0bimages_seen\x18\x02 \x01(\x04\x12\r\n\x05steps\x18\x03 \x01(\x04\x12\x0e\n\x06\x65pochs\x18\x04 \x01(\x01\x12\x12\n\nduration_s\x18\x05 \x01(\x01\x12\x0e\n\x06\x64\x65vice\x18\x06 \x01(\t\x12\x38\n\x08versions\x18\x07 \x03(\x0b\x32&.ganpress.v1.TrainingRun.VersionsEntry\x12\x13\n\x0b\x65xported_at\x18\x08 \x01(\t\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"5\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0e\n\x06method\x18\x03 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cganpress/v1/model_card.proto\x12\x0bganpress.v1\"\xfc\x03\n\tModelCard\x12\x16\n\x0e\x66ormat_version\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07version\x18\x03 \x01(\r\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t\x12\x14\n\x0c\x61rchitecture\x18\x05 \x01(\t\x12\r\n\x05z_dim\x18\x06 \x01(\r\x12\r\n\x05noise\x18\x07 \x01(\t\x12\x0e\n\x06labels\x18\x08 \x03(\t\x12\x15\n\rimage_size_px\x18\t \x01(\r\x12\x10\n\x08\x63hannels\x18\n \x01(\r\x12\x13\n\x0bonnx_sha256\x18\x0b \x01(\t\x12\x12\n\nonnx_bytes\x18\x0c \x01(\x04\x12\x15\n\rweights_dtype\x18\r \x01(\t\x12\'\n\x04\x64\x61ta\x18\x0e \x01(\x0b\x32\x19.ganpress.v1.TrainingData\x12*\n\x08training\x18\x0f \x01(\x0b\x32\x18.ganpress.v1.TrainingRun\x12$\n\x07metrics\x18\x10 \x03(\x0b\x32\x13.ganpress.v1.Metric\x12\x13\n\x0blimitations\x18\x11 \x03(\t\x12\r\n\x05terms\x18\x12 \x01(\t\x12\x12\n\noutput_min\x18\x13 \x01(\x01\x12\x12\n\noutput_max\x18\x14 \x01(\x01\x12/\n\x0cquantization\x18\x15 \x01(\x0b\x32\x19.ganpress.v1.Quantization\"\xcb\x01\n\x0cTrainingData\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06images\x18\x02 \x01(\x04\x12G\n\x10images_per_label\x18\x03 \x03(\x0b\x32-.ganpress.v1.TrainingData.ImagesPerLabelEntry\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\r\n\x05terms\x18\x05 \x01(\t\x1a\x35\n\x13ImagesPerLabelEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\"\xfa\x01\n\x0bTrainingRun\x12\x13\n\x0b\x63onfig_json\x18\x01 \x01(\t\x12\x13\n\x0bimages_seen\x18\x02 \x01(\x04\x12\r\n\x05steps\x18\x03 \x01(\x04\x12\x0e\n\x06\x65pochs\x18\x04 \x01(\x01\x12\x12\n\nduration_s\x18\x05 \x01(\x01\x12\x0e\n\x06\x64\x65vice\x18\x06 \x01(\t\x12\x38\n\x08versions\x18\x07 \x03(\x0b\x32&.ganpress.v1.TrainingRun.VersionsEntry\x12\x13\n\x0b\x65xported_at\x18\x08 \x01(\t\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc4\x02\n\x0cQuantization\x12\x13\n\x0bparent_name\x18\x01 \x01(\t\x12\x16\n\x0eparent_version\x18\x02 \x01(\r\x12\x15\n\rparent_sha256\x18\x03 \x01(\t\x12\x0e\n\x06method\x18\x04 \x01(\t\x12\x1a\n\x12\x63\x61libration_images\x18\x05 \x01(\x04\x12\x18\n\x10\x63\x61libration_seed\x18\x06 \x01(\x04\x12\x13\n\x0bmin_psnr_db\x18\x07 \x01(\x01\x12\x13\n\x0bmeasured_on\x18\x08 \x01(\t\x12\x39\n\x08versions\x18\t \x03(\x0b\x32\'.ganpress.v1.Quantization.VersionsEntry\x12\x14\n\x0cquantized_at\x18\n \x01(\t\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"5\n\x06Metric\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x0e\n\x06method\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,16 +35,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TRAININGDATA_IMAGESPERLABELENTRY']._serialized_options = b'8\001'
   _globals['_TRAININGRUN_VERSIONSENTRY']._loaded_options = None
   _globals['_TRAININGRUN_VERSIONSENTRY']._serialized_options = b'8\001'
+  _globals['_QUANTIZATION_VERSIONSENTRY']._loaded_options = None
+  _globals['_QUANTIZATION_VERSIONSENTRY']._serialized_options = b'8\001'
   _globals['_MODELCARD']._serialized_start=46
-  _globals['_MODELCARD']._serialized_end=505
-  _globals['_TRAININGDATA']._serialized_start=508
-  _globals['_TRAININGDATA']._serialized_end=711
-  _globals['_TRAININGDATA_IMAGESPERLABELENTRY']._serialized_start=658
-  _globals['_TRAININGDATA_IMAGESPERLABELENTRY']._serialized_end=711
-  _globals['_TRAININGRUN']._serialized_start=714
-  _globals['_TRAININGRUN']._serialized_end=964
-  _globals['_TRAININGRUN_VERSIONSENTRY']._serialized_start=917
-  _globals['_TRAININGRUN_VERSIONSENTRY']._serialized_end=964
-  _globals['_METRIC']._serialized_start=966
-  _globals['_METRIC']._serialized_end=1019
+  _globals['_MODELCARD']._serialized_end=554
+  _globals['_TRAININGDATA']._serialized_start=557
+  _globals['_TRAININGDATA']._serialized_end=760
+  _globals['_TRAININGDATA_IMAGESPERLABELENTRY']._serialized_start=707
+  _globals['_TRAININGDATA_IMAGESPERLABELENTRY']._serialized_end=760
+  _globals['_TRAININGRUN']._serialized_start=763
+  _globals['_TRAININGRUN']._serialized_end=1013
+  _globals['_TRAININGRUN_VERSIONSENTRY']._serialized_start=966
+  _globals['_TRAININGRUN_VERSIONSENTRY']._serialized_end=1013
+  _globals['_QUANTIZATION']._serialized_start=1016
+  _globals['_QUANTIZATION']._serialized_end=1340
+  _globals['_QUANTIZATION_VERSIONSENTRY']._serialized_start=966
+  _globals['_QUANTIZATION_VERSIONSENTRY']._serialized_end=1013
+  _globals['_METRIC']._serialized_start=1342
+  _globals['_METRIC']._serialized_end=1395
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,7 @@ class ModelCard(_message.Message):
     TERMS_FIELD_NUMBER: _builtins.int
     OUTPUT_MIN_FIELD_NUMBER: _builtins.int
     OUTPUT_MAX_FIELD_NUMBER: _builtins.int
+    QUANTIZATION_FIELD_NUMBER: _builtins.int
     format_version: _builtins.int
     """Version of this schema; 1."""
     name: _builtins.str
@@ -73,7 +74,7 @@ class ModelCard(_message.Message):
     onnx_bytes: _builtins.int
     """Size of model.onnx in bytes."""
     weights_dtype: _builtins.str
-    """How the weights are stored: "float32" or "float16" (computed in float32)."""
+    """How the weights are stored: "float32" or "float16" (computed in float32), or "int8" (see quantization)."""
     terms: _builtins.str
     """Terms under which the weights may be used."""
     output_min: _builtins.float
@@ -100,6 +101,12 @@ class ModelCard(_message.Message):
     def limitations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What the model is known to do badly."""
 
+    @_builtins.property
+    def quantization(self) -> Global___Quantization:
+        """Set for a model that was made from another one by quantization: its images are other images than that
+        model's, near to them as metrics tells.
+        """
+
     def __init__(
         self,
         *,
@@ -123,10 +130,11 @@ class ModelCard(_message.Message):
         terms: _builtins.str = ...,
         output_min: _builtins.float = ...,
         output_max: _builtins.float = ...,
+        quantization: Global___Quantization | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "training", b"training"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "quantization", b"quantization", "training", b"training"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "channels", b"channels", "data", b"data", "description", b"description", "format_version", b"format_version", "image_size_px", b"image_size_px", "labels", b"labels", "limitations", b"limitations", "metrics", b"metrics", "name", b"name", "noise", b"noise", "onnx_bytes", b"onnx_bytes", "onnx_sha256", b"onnx_sha256", "output_max", b"output_max", "output_min", b"output_min", "terms", b"terms", "training", b"training", "version", b"version", "weights_dtype", b"weights_dtype", "z_dim", b"z_dim"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["architecture", b"architecture", "channels", b"channels", "data", b"data", "description", b"description", "format_version", b"format_version", "image_size_px", b"image_size_px", "labels", b"labels", "limitations", b"limitations", "metrics", b"metrics", "name", b"name", "noise", b"noise", "onnx_bytes", b"onnx_bytes", "onnx_sha256", b"onnx_sha256", "output_max", b"output_max", "output_min", b"output_min", "quantization", b"quantization", "terms", b"terms", "training", b"training", "version", b"version", "weights_dtype", b"weights_dtype", "z_dim", b"z_dim"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -263,6 +271,86 @@ class TrainingRun(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TrainingRun: _TypeAlias = TrainingRun  # noqa: Y015
+
+@_typing.final
+class Quantization(_message.Message):
+    """How a model of 8-bit integers was made from one of floating-point numbers (docs/quantization.md)."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class VersionsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    PARENT_NAME_FIELD_NUMBER: _builtins.int
+    PARENT_VERSION_FIELD_NUMBER: _builtins.int
+    PARENT_SHA256_FIELD_NUMBER: _builtins.int
+    METHOD_FIELD_NUMBER: _builtins.int
+    CALIBRATION_IMAGES_FIELD_NUMBER: _builtins.int
+    CALIBRATION_SEED_FIELD_NUMBER: _builtins.int
+    MIN_PSNR_DB_FIELD_NUMBER: _builtins.int
+    MEASURED_ON_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    QUANTIZED_AT_FIELD_NUMBER: _builtins.int
+    parent_name: _builtins.str
+    """Name of the model that it was made from."""
+    parent_version: _builtins.int
+    """Version of that model."""
+    parent_sha256: _builtins.str
+    """Digest of that model."""
+    method: _builtins.str
+    """What was quantized and how, one sentence."""
+    calibration_images: _builtins.int
+    """Number of images from which the ranges of the activations were taken."""
+    calibration_seed: _builtins.int
+    """Seed of the first of them; the others have the seeds that follow, and labels in turn."""
+    min_psnr_db: _builtins.float
+    """The gate: least PSNR in dB that each compared image had to have to the parent's image."""
+    measured_on: _builtins.str
+    """What computed the images that were compared, such as "OpenVINO 2026.4 (x86_64 avx2)"."""
+    quantized_at: _builtins.str
+    """When it was made, RFC 3339 in UTC."""
+    @_builtins.property
+    def versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """Versions of GanPress, NNCF, ONNX and OpenVINO, by name."""
+
+    def __init__(
+        self,
+        *,
+        parent_name: _builtins.str = ...,
+        parent_version: _builtins.int = ...,
+        parent_sha256: _builtins.str = ...,
+        method: _builtins.str = ...,
+        calibration_images: _builtins.int = ...,
+        calibration_seed: _builtins.int = ...,
+        min_psnr_db: _builtins.float = ...,
+        measured_on: _builtins.str = ...,
+        versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        quantized_at: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_images", b"calibration_images", "calibration_seed", b"calibration_seed", "measured_on", b"measured_on", "method", b"method", "min_psnr_db", b"min_psnr_db", "parent_name", b"parent_name", "parent_sha256", b"parent_sha256", "parent_version", b"parent_version", "quantized_at", b"quantized_at", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quantization: _TypeAlias = Quantization  # noqa: Y015
 
 @_typing.final
 class Metric(_message.Message):

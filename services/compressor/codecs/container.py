@@ -1,19 +1,19 @@
-"""GanPress's own file container, version 1.
+"""GanPress's own file container, version 2.
 
-A header of 23 bytes, then the payload, then nothing; numbers are little-endian and unsigned:
+A header of 9 bytes for images of up to 127 pixels a side, then the payload, then nothing:
 
-    offset  bytes  field
-    0       4      magic: 89 47 50 43 ("GPC" after a byte that is no ASCII)
-    4       1      version: 1
-    5       1      codec: 1 is DCT
-    6       1      channels: 1 grey, 3 RGB, 4 RGBA
-    7       4      width in pixels, at least 1
-    11      4      height in pixels, at least 1
-    15      4      length of the payload in bytes
-    19      4      CRC-32 (as in PNG) over bytes 0..18 and the payload
-    23             payload, defined by the codec
+    bytes   field
+    2       magic: 89 47 ("G" after a byte that is no ASCII)
+    1       version, channels and codec: 1 in the top bit, channels (0 grey, 1 RGB, 2 RGBA) in the next three,
+            the codec's number in the lower four
+    1..5    width in pixels, at least 1, as a varint
+    1..5    height in pixels, at least 1, as a varint
+    4       CRC-32 (as in PNG, little-endian) over all other bytes in their order
+            payload, defined by the codec, up to the end of the file
 
-Any cut and any change of up to 32 consecutive bits is found.
+A varint (LEB128) has 7 bits of the number in each byte, the lowest first; all but the last byte have their
+top bit set, and the last is not 0 unless it is the only one. Any change of up to 32 consecutive bits is
+found, and any cut with the certainty of 32 bits.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from dataclasses import dataclass
 
 from services.compressor.codecs.errors import CorruptDataError, TooManyPixelsError
 
-MAGIC = b"\x89GPC"
-VERSION = 1
-_FIELDS = struct.Struct("<4sBBBIII")
+MAGIC = b"\x89G"
+_VERSION_BIT = 0x80
+_CHANNELS = (1, 3, 4)
 _CRC = struct.Struct("<I")
-HEADER_BYTES = _FIELDS.size + _CRC.size
+_VARINT_BYTES = 5
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Container:
     """One image's payload and what its header says."""
 
     codec: int
-    """Number of the codec that defines the payload, 0..255."""
+    """Number of the codec that defines the payload, 0..15."""
     width_px: int
-    """Width, at least 1."""
+    """Width, 1..2^32 - 1."""
     height_px: int
-    """Height, at least 1."""
+    """Height, 1..2^32 - 1."""
     channels: int
     """1, 3 or 4."""
     payload: bytes
@@ -48,21 +48,14 @@ class Container:
 
     def pack(self) -> bytes:
         """Returns the file."""
-        fields = _FIELDS.pack(
-            MAGIC,
-            VERSION,
-            self.codec,
-            self.channels,
-            self.width_px,
-            self.height_px,
-            len(self.payload),
-        )
+        kind = _VERSION_BIT | _CHANNELS.index(self.channels) << 4 | self.codec
+        fields = MAGIC + bytes([kind]) + varint(self.width_px) + varint(self.height_px)
         return fields + _CRC.pack(_checksum(fields, self.payload)) + self.payload
 
 
 def is_container(data: bytes) -> bool:
     """Tells whether the bytes begin as a container does."""
-    return data.startswith(MAGIC)
+    return len(data) > len(MAGIC) and data.startswith(MAGIC) and bool(data[2] & _VERSION_BIT)
 
 
 def unpack(data: bytes, *, max_pixels: int) -> Container:
@@ -73,31 +66,22 @@ def unpack(data: bytes, *, max_pixels: int) -> Container:
         TooManyPixelsError: Its header announces more than `max_pixels` pixels.
     """
     if not is_container(data):
-        raise CorruptDataError("the data is no GanPress file: it does not begin with 89 47 50 43")
-    if len(data) < HEADER_BYTES:
+        raise CorruptDataError("the data is no GanPress file: it does not begin with 89 47 and 80..af")
+    width_px, offset = read_varint(data, len(MAGIC) + 1)
+    height_px, offset = read_varint(data, offset)
+    fields, payload = data[:offset], data[offset + _CRC.size :]
+    if len(data) < offset + _CRC.size:
+        raise CorruptDataError(f"the GanPress file is truncated: {len(data)} bytes are less than a header's")
+    if _CRC.unpack_from(data, offset)[0] != _checksum(fields, payload):
+        raise CorruptDataError("the GanPress file was truncated or altered: its checksum does not match")
+    channels, codec = data[2] >> 4 & 7, data[2] & 15
+    if not width_px or not height_px or channels >= len(_CHANNELS):
         raise CorruptDataError(
-            f"the GanPress file is truncated: {len(data)} bytes are less than a header's {HEADER_BYTES}"
-        )
-    _, version, codec, channels, width_px, height_px, payload_bytes = _FIELDS.unpack_from(data)
-    payload = data[HEADER_BYTES:]
-    if len(payload) != payload_bytes:
-        raise CorruptDataError(
-            f"the GanPress file is truncated or altered: its header announces {payload_bytes} bytes "
-            f"of payload, {len(payload)} follow"
-        )
-    if _CRC.unpack_from(data, _FIELDS.size)[0] != _checksum(data[: _FIELDS.size], payload):
-        raise CorruptDataError("the GanPress file was altered: its checksum does not match")
-    if version != VERSION:
-        raise CorruptDataError(
-            f"the GanPress file has version {version}; this program reads version {VERSION}"
-        )
-    if not width_px or not height_px or channels not in (1, 3, 4):
-        raise CorruptDataError(
-            f"the GanPress file announces {width_px} x {height_px} pixels with {channels} channels; "
-            "both sides are at least 1, channels are 1, 3 or 4"
+            f"the GanPress file announces {width_px} x {height_px} pixels of kind {channels}; "
+            "both sides are at least 1, kinds are 0 (grey), 1 (RGB) and 2 (RGBA)"
         )
     check_pixels(width_px, height_px, max_pixels)
-    return Container(codec, width_px, height_px, channels, payload)
+    return Container(codec, width_px, height_px, _CHANNELS[channels], payload)
 
 
 def check_pixels(width_px: int, height_px: int, max_pixels: int) -> None:
@@ -107,6 +91,36 @@ def check_pixels(width_px: int, height_px: int, max_pixels: int) -> None:
             f"the image has {width_px} x {height_px} = {width_px * height_px} pixels; "
             f"at most {max_pixels} are accepted"
         )
+
+
+def varint(number: int) -> bytes:
+    """Returns a number of 0 to 2^32 - 1 as a varint."""
+    if not 0 <= number < 1 << 32:
+        raise ValueError(f"a varint holds 0 to 2^32 - 1, not {number}")
+    groups: list[int] = []
+    while number > 127:
+        groups.append(number & 127 | 128)
+        number >>= 7
+    return bytes([*groups, number])
+
+
+def read_varint(data: bytes, offset: int) -> tuple[int, int]:
+    """Returns the varint at an offset and the offset behind it.
+
+    Raises:
+        CorruptDataError: The data ends inside of it, or it is longer than the number needs.
+    """
+    number = 0
+    for i in range(_VARINT_BYTES):
+        if offset + i >= len(data):
+            raise CorruptDataError("the GanPress file is truncated: it ends inside of a number")
+        byte = data[offset + i]
+        number |= (byte & 127) << 7 * i
+        if not byte & 128:
+            if (i and not byte) or number >> 32:
+                break
+            return number, offset + i + 1
+    raise CorruptDataError("the GanPress file has a number that is not written in the one way allowed")
 
 
 def _checksum(fields: bytes, payload: bytes) -> int:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from ganpress.inference import grpc_service_pb2 as pb
 from ganpress.inference import model_config_pb2 as config_pb
 
-from services.generator.engine import CPU
 from services.generator.inference.asked import max_rows
 from services.generator.models import Model
+from services.generator.runtimes import precision
 from services.generator.served import ServedModel
 
-PLATFORM, BACKEND = "onnxruntime_onnx", "onnxruntime"
+PLATFORM = "onnxruntime_onnx"
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ def model_metadata(model: Model, versions: list[int]) -> pb.ModelMetadataRespons
 def model_config(served: ServedModel, limits: Limits) -> config_pb.ModelConfig:
     """Returns how a model is served; shapes are without the axis of the images."""
     model, card = served.model, served.model.card
-    on_cpu = served.engine.provider == CPU
+    on_cpu = served.engine.on_cpu
     config = config_pb.ModelConfig(
         name=model.name,
         platform=PLATFORM,
-        backend=BACKEND,
+        backend=served.engine.runtime,
         max_batch_size=max_rows(card, limits.max_count),
         default_model_filename="model.onnx",
         instance_group=[
@@ -89,4 +89,7 @@ def model_config(served: ServedModel, limits: Limits) -> config_pb.ModelConfig:
         config.output.add(name="label", data_type=int64, dims=[1])
         config.parameters["labels"].string_value = json.dumps(list(model.labels))
     config.parameters["digest"].string_value = model.digest
+    config.parameters["runtime"].string_value = f"{served.engine.runtime} {served.engine.version}"
+    config.parameters["provider"].string_value = served.engine.provider
+    config.parameters["precision"].string_value = precision(model)
     return config

@@ -30,8 +30,8 @@ def test_every_codecs_files_are_recognised(codec: str) -> None:
 @pytest.mark.parametrize(
     ("codec", "options", "settings"),
     [
-        ("dct", {"quality": 60}, {"color_space": "ycbcr", "quality": 60}),
-        ("dct", {"threshold": 0.1}, {"color_space": "rgb", "quantised_by": "threshold"}),
+        ("dct", {"quality": 60}, {"color_space": "ycbcr", "subsampling": "444", "step": 25.4}),
+        ("dct", {"threshold": 0.1}, {"color_space": "rgb", "subsampling": "444", "step": 1.0}),
         ("kmeans", {"k": 5}, {"k": 5}),
         ("kmeans", {"k": 5, "pack": True}, {"k": 5, "pack": True}),
         ("jpeg", {"subsampling": "422", "progressive": True}, {"subsampling": "422", "progressive": True}),

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,11 +19,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from services.compressor.codecs import CorruptDataError, Pixels, decode, get_codec, psnr
-from services.compressor.codecs.color import rgb_to_ycbcr, ycbcr_to_rgb
-from services.compressor.codecs.container import Container, unpack
-from services.compressor.codecs.entropy import deflate
-from services.compressor.codecs.entropy import pack as pack_coefficients
+from services.compressor.codecs import CorruptDataError, Pixels, TooManyPixelsError, decode, get_codec, psnr
+from services.compressor.codecs.container import Container
+from tests.golden.renew import EXPECTED, GOLDEN
 from tests.helpers.images import smooth_image
 
 
@@ -42,7 +48,7 @@ def test_threshold_is_the_study_s(threshold: float) -> None:
     decoded = decode(get_codec("dct", threshold=threshold).encode(image))
     difference = np.abs(decoded.astype(int) - reference_threshold(image, threshold))
     assert difference.max() <= 1
-    assert np.mean(difference != 0) < 0.02  # ties, which round to even there
+    assert np.mean(difference != 0) < 0.08  # ties, and samples of 4 fractional bits
 
 
 @pytest.mark.parametrize("color_space", ["rgb", "ycbcr"])
@@ -61,7 +67,7 @@ def test_quality_orders_size_and_fidelity(color_space: str) -> None:
 def test_default_color_spaces() -> None:
     """Thresholds work on RGB as in the study, qualities on YCbCr; both can be told otherwise."""
     image = smooth_image(40, 40)
-    for default, other in (({"threshold": 0.02}, "ycbcr"), ({"quality": 75}, "rgb")):
+    for default, other in (({"threshold": 0.02}, "ycbcr"), ({"quality": 80}, "rgb")):
         same = "rgb" if other == "ycbcr" else "ycbcr"
         assert get_codec("dct", **default).encode(image) == get_codec(
             "dct", **default, color_space=same
@@ -71,18 +77,10 @@ def test_default_color_spaces() -> None:
         ).encode(image)
 
 
-def test_default_is_quality_75() -> None:
-    """Without threshold and quality the quality is 75."""
+def test_default_is_quality_80() -> None:
+    """Without threshold and quality the quality is 80."""
     image = smooth_image(40, 40)
-    assert get_codec("dct").encode(image) == get_codec("dct", quality=75).encode(image)
-
-
-def test_larger_than_a_slab() -> None:
-    """Images transformed in several runs come out as in one."""
-    image = smooth_image(8, 8)
-    tall = np.tile(image, (600, 10, 1))
-    decoded = decode(get_codec("dct", quality=90).encode(tall))
-    assert np.array_equal(decoded, np.tile(decoded[:8, :8], (600, 10, 1)))
+    assert get_codec("dct").encode(image) == get_codec("dct", quality=80).encode(image)
 
 
 def test_alpha_is_kept_exactly() -> None:
@@ -106,82 +104,128 @@ def test_best_quality_of_any_pixels(image: Pixels) -> None:
     assert np.abs(decoded.astype(int) - image).max() <= 5
 
 
-def test_color_conversion_is_that_of_t871() -> None:
-    """The fixed-point conversion is the standard's formula, rounded; grey stays grey."""
-    rgb = np.random.default_rng(0).integers(0, 256, (50, 50, 3), np.uint8)
-    rgb[0, 0], rgb[0, 1] = (0, 0, 255), (255, 0, 0)
-    matrix = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
-    exact = rgb @ matrix.T + [0, 128, 128]
-    assert np.abs(rgb_to_ycbcr(rgb) - exact).max() <= 0.51
-    grey = np.repeat(np.arange(256, dtype=np.uint8)[:, np.newaxis], 3, axis=1)
-    assert np.array_equal(ycbcr_to_rgb(rgb_to_ycbcr(grey)), grey)
-    assert np.abs(ycbcr_to_rgb(rgb_to_ycbcr(rgb)).astype(int) - rgb).max() <= 2
+MODES = (
+    {},
+    {"effort": "fast"},
+    {"subsampling": "420", "quality": 30},
+    {"tune": "psnr", "quality": 95, "postfilter": False},
+    {"color_space": "rgb", "quality": 100},
+    {"threshold": 0.02},
+    {"threshold": 0.5, "color_space": "ycbcr", "subsampling": "420"},
+)
 
 
-def dct_file(payload: bytes, channels: int = 3) -> bytes:
-    """Returns a sound container of 16 x 8 pixels around a payload."""
-    return Container(1, 16, 8, channels, payload).pack()
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.sampled_from([1, 3, 4]), st.sampled_from(MODES), st.data())
+def test_any_size_and_mode(
+    width: int, height: int, channels: int, mode: dict[str, Any], data: st.DataObject
+) -> None:
+    """Whatever the size, mode and content, the decoder follows the encoder."""
+    content = data.draw(st.sampled_from(["noise", "flat", "gradient", "text", "smooth"]))
+    y, x = np.mgrid[0:height, 0:width]
+    planes = {
+        "noise": lambda c: np.random.default_rng(c).integers(0, 256, (height, width)),
+        "flat": lambda c: np.full((height, width), 90 * c % 256),
+        "gradient": lambda c: (3 * x + (2 + c) * y) % 256,
+        "text": lambda c: 255 * ((x // 2 * 7 + y // 3 * 11 + c) % 5 > 2),
+        "smooth": lambda c: 128 + 90 * np.sin(x / (9 + c) + y / 14),
+    }
+    image = np.stack([planes[content](c) for c in range(channels)], -1).astype(np.uint8)
+    decoded = decode(get_codec("dct", **mode).encode(image))
+    assert decoded.shape == image.shape
+    if channels == 4:
+        assert np.array_equal(decoded[..., 3], image[..., 3])
+    if mode.get("quality") == 100:
+        assert psnr(image[..., :3], decoded[..., :3]) > 40
 
 
-def coefficients(count: int) -> bytes:
-    """Returns a DEFLATE stream of zeros."""
-    return deflate(bytes(count))
+def test_every_change_and_cut_is_found() -> None:
+    """Ten thousand changed bytes and every cut of a small file give an error or the same image."""
+    image = smooth_image(24, 20)
+    data = get_codec("dct", quality=60).encode(image)
+    original = decode(data)
+    random = np.random.default_rng(5)
+    spoilt = [data[:cut] for cut in range(len(data))]
+    for _ in range(10_000):
+        changed = bytearray(data)
+        changed[random.integers(len(data))] ^= random.integers(1, 256)
+        spoilt.append(bytes(changed))
+    for file in spoilt:
+        with suppress(CorruptDataError, TooManyPixelsError):
+            assert np.array_equal(decode(file), original)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=80), st.sampled_from([1, 3, 4]), st.tuples(st.integers(1, 80), st.integers(1, 80)))
+def test_any_payload(payload: bytes, channels: int, size: tuple[int, int]) -> None:
+    """Whatever the payload behind a good checksum, the outcome is an image or CorruptDataError."""
+    with suppress(CorruptDataError):
+        assert decode(Container(1, *size, channels, payload).pack()).shape == (size[1], size[0], channels)
 
 
 @pytest.mark.parametrize(
     ("payload", "channels", "message"),
     [
-        (b"", 3, "too short"),
-        (b"\x00", 3, "too short"),
-        (b"\x04\x00" + coefficients(384), 3, "mode 4"),
-        (b"\x00\x65" + coefficients(384), 3, "quality 101"),
-        (b"\x01\x4b" + coefficients(128), 1, "mode 1"),
-        (b"\x00\x4b" + coefficients(383), 3, "384 coefficients"),
-        (b"\x00\x4b" + coefficients(385), 3, "384 coefficients"),
-        (b"\x00\x4b" + coefficients(10_000_000), 3, "wrong length"),
-        (b"\x00\x4b" + coefficients(384) + b"x", 3, "wrong length"),
-        (b"\x00\x4b" + deflate(b"\xff" * 384), 3, "384 coefficients"),
-        (b"\x00\x4b" + b"\xff" * 50, 3, "broken DEFLATE"),
-        (b"\x02\x4b" + b"\xff" * 50, 3, "LZMA"),
-        (b"\x00\x4b", 4, "too short"),
-        (b"\x00\x4b\x0b\x00\x00\x00" + deflate(bytes(9)) + coefficients(384), 4, "DEFLATE|alpha plane"),
+        (b"\x01\x30", 3, "too short for a picture's header"),
+        (b"\xf0\x30\x00", 3, "flags 0xf0"),
+        (b"\x01\x30\x00", 1, "flags 0x01"),
+        (b"\x01\x30\x00", 4, "ends inside of a number"),
+        (b"\x01\x30\x00\x05abcd", 4, "too short for its alpha plane"),
     ],
 )
 def test_payload_without_meaning(payload: bytes, channels: int, message: str) -> None:
-    """A container with a good checksum around a wrong payload is corrupt, and takes little memory."""
+    """A container with a good checksum around a wrong payload is corrupt."""
     with pytest.raises(CorruptDataError, match=message):
-        decode(dct_file(payload, channels))
+        decode(Container(1, 16, 8, channels, payload).pack())
 
 
-@settings(max_examples=200, deadline=None)
-@given(st.binary(max_size=80), st.sampled_from([1, 3, 4]))
-def test_any_payload(payload: bytes, channels: int) -> None:
-    """Whatever the payload, the outcome is an image or CorruptDataError."""
-    with suppress(CorruptDataError):
-        assert decode(dct_file(payload, channels)).shape == (8, 16, channels)
+def test_same_bytes_in_threads() -> None:
+    """Files do not depend on what else runs."""
+    image = smooth_image(80, 60)
+    with ThreadPoolExecutor(4) as pool:
+        files = set(pool.map(get_codec("dct").encode, [image] * 8))
+    assert files == {get_codec("dct").encode(image)}
 
 
-def test_coefficients_beyond_any_image() -> None:
-    """Coefficients that no encoder writes are clipped, not wrapped."""
-    values = np.zeros(128, np.int16)
-    values[0] = 32767  # the first block's mean, far above white
-    stream, is_lzma = pack_coefficients(values)
-    decoded = decode(dct_file(bytes([2 * is_lzma, 1]) + stream, channels=1))
-    assert np.all(decoded == 255)
+@pytest.mark.parametrize(
+    "variables", [{"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}, {"NUMBA_DISABLE_JIT": "1"}]
+)
+def test_same_pixels_on_other_machines(variables: dict[str, str], tmp_path: Path) -> None:
+    """A decoder for any x86 CPU, and one that is not compiled, give the very same pixels."""
+    names = ["dct-v2-best.gpc", "dct-v2-rgba.gpc", "dct-v2-420.gpc", "dct-v2-threshold.gpc"]
+    files = [str(GOLDEN / name) for name in names]
+    program = (
+        "import hashlib, pathlib, sys\n"
+        "from services.compressor.codecs import decode\n"
+        "for name in sys.argv[1:]:\n"
+        "    print(hashlib.sha256(decode(pathlib.Path(name).read_bytes()).tobytes()).hexdigest())"
+    )
+    environment = {
+        **os.environ,
+        **variables,
+        "NUMBA_CACHE_DIR": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    command = [sys.executable, "-W", "ignore", "-c", program, *files]
+    digests = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=True
+    ).stdout.split()
+    expected = json.loads(EXPECTED.read_text(encoding="utf-8"))
+    assert digests == [expected[name]["sha256"] for name in names]
 
 
-@settings(max_examples=60, deadline=None)
-@given(arrays(np.int16, st.integers(1, 300)))
-def test_entropy_round_trip(values: np.ndarray) -> None:
-    """All 16-bit numbers survive the entropy coder."""
-    from services.compressor.codecs.entropy import unpack as unpack_coefficients
-
-    stream, is_lzma = pack_coefficients(values)
-    assert np.array_equal(unpack_coefficients(stream, is_lzma, len(values)), values)
-
-
-def test_small_header() -> None:
-    """A flat 64 x 64 image takes few bytes beyond the header."""
-    data = get_codec("dct").encode(np.full((64, 64, 3), 77, np.uint8))
-    assert unpack(data, max_pixels=64 * 64).channels == 3
-    assert len(data) < 60
+@pytest.mark.data
+def test_trend_of_the_study(shared_data: Path) -> None:
+    """On a car of 640 x 480 pixels, files and fidelity fall with the threshold, as in the study's table."""
+    with tarfile.open(shared_data / "photos.tar") as archive:
+        member = archive.extractfile("car_640x480.jpg")
+        assert member
+        image = decode(member.read())
+    files = [get_codec("dct", threshold=threshold).encode(image) for threshold in (0.01, 0.02, 0.03)]
+    sizes = [len(data) for data in files]
+    fidelity = [psnr(image, decode(data)) for data in files]
+    assert sizes == sorted(sizes, reverse=True)
+    assert fidelity == sorted(fidelity, reverse=True)
+    # The study: 60.6, 43.5 and 35.7 KB, ratios of 0.72 and 0.82.
+    assert 0.5 < sizes[1] / sizes[0] < 0.85
+    assert 0.6 < sizes[2] / sizes[1] < 0.95

@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from services.generator.engine import CPU, OnnxEngine, choose_provider, instruction_set, to_pixels
+from services.generator.engine import OnnxEngine, instruction_set, to_pixels
 from services.generator.errors import CorruptModelError
 from services.generator.noise import latents
+from services.generator.providers import CPU, choose_provider
 from tests.helpers.models import build_onnx
 
 SHAPE = {"z_dim": 12, "labels": 3, "image_size_px": 16, "channels": 3}

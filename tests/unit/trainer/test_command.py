@@ -67,8 +67,21 @@ def test_mistakes_are_one_line(photos: Path, tmp_path: Path, capsys: pytest.Capt
         (("train", tmp_path / "empty", "--out", tmp_path / "r"), "no usable image was found"),
         (("train", photos, "--out", tmp_path / "used"), "already holds a run"),
         (
-            ("train", photos, "--out", tmp_path / "r", "--init-from", tmp_path / "empty"),
+            (
+                "train",
+                photos,
+                "--out",
+                tmp_path / "r",
+                "--batch-size",
+                "4",
+                "--init-from",
+                tmp_path / "empty",
+            ),
             "has no checkpoint yet",
+        ),
+        (
+            ("train", photos, "--out", tmp_path / "r", "--batch-size", "21"),
+            "batch_size is 21, but there are only 20 images to train on",
         ),
         (("resume", tmp_path / "empty"), "holds no run"),
         (("export", tmp_path / "empty", "--out", tmp_path / "m", "--name", "x"), "holds no run"),

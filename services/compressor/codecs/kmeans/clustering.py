@@ -66,7 +66,7 @@ def nearest(tree: Tree, entries: Points) -> npt.NDArray[np.uint8]:
 
 
 def sorted_palette(palette: Pixels) -> tuple[npt.NDArray[np.intp], Pixels]:
-    """Returns the order of entries by opacity, transparent ones first, then by channels; and them so sorted."""
+    """Returns the order of entries, by opacity and then by channels, and the entries so sorted."""
     channels = palette.shape[1]
     columns = [3, 0, 1, 2] if channels == 4 else list(range(channels))
     order = np.lexsort([palette[:, column] for column in reversed(columns)])

@@ -40,7 +40,7 @@ def count_colors(
 ) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64], npt.NDArray[np.int32]]:
     """Returns the distinct colours in the order of their first pixel, their counts, and each pixel's number.
 
-    A hash table with linear probing, at most half full: its memory grows with the colours, not with the pixels.
+    A hash table with linear probing, at most half full: its memory grows with the colours alone.
     """
     numbers = np.empty(len(pixels), np.int32)
     colors, counts = np.empty(1 << 11, np.uint32), np.zeros(1 << 11, np.int64)
@@ -65,7 +65,7 @@ def _count(
     used: int,
     numbers: npt.NDArray[np.int32],
 ) -> tuple[int, int]:
-    """Counts pixels from `start` on until the colours find no room; returns where it stopped and the colours."""
+    """Counts pixels from `start` on while new colours find room; returns where it stopped, and the colours."""
     mask = len(table) - 1
     for number in range(used):
         slot = _slot(colors[number], hash_bits)

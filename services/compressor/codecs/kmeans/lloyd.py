@@ -1,8 +1,8 @@
 """Lloyd's iteration by the filtering algorithm.
 
-T. Kanungo et al., "An Efficient k-Means Clustering Algorithm: Analysis and Implementation", IEEE PAMI 24 (2002):
-centres go down a tree of boxes together, and those leave that are nearest to no point of a box. Exact, and all
-sums are of whole numbers, so that their order does not matter.
+T. Kanungo et al., "An Efficient k-Means Clustering Algorithm: Analysis and Implementation", IEEE PAMI 24
+(2002): centres go down a tree of boxes together, and those leave that are nearest to no point of a box. It is
+exact, and all sums are of whole numbers, so that their order does not matter.
 """
 
 from __future__ import annotations

@@ -17,13 +17,13 @@ _SETTLE_PASSES = 3
 def breathe(tree: Tree, centers: Points, seed: int, trials: int) -> float:
     """Improves centres, [k, 4], in place; returns the sum of squares that is left.
 
-    Each trial splits some centres along their axis of largest variance, lets Lloyd's iteration settle, merges as
-    many pairs at the least cost (Ward's), settles again, and is kept when the sum of squares became less. After
-    B. Fritzke, "The breathing k-means algorithm" (2020), which adds at random and removes.
+    Each trial splits some centres along their axis of largest variance, lets Lloyd's iteration settle, merges
+    as many pairs at the least cost (Ward's), settles again, and is kept when the sum of squares became less.
+    After B. Fritzke, "The breathing k-means algorithm" (2020), which adds at random and removes.
 
     Args:
         tree: The points.
-        centers: Centres, of which none is far from a local optimum.
+        centers: Centres, near a local optimum.
         seed: Seed of the splits' lengths, 0..2^32 - 1.
         trials: Trials in all.
     """

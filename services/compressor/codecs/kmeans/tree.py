@@ -16,7 +16,7 @@ _LEAF_POINTS = 6
 
 
 class Tree(NamedTuple):
-    """Weighted points and a binary tree over them, whose nodes are in preorder: a node, its left part, its right."""
+    """Weighted points and a binary tree over them; nodes are in preorder: a node, its left part, its right."""
 
     points: Points
     """Points in the order of their places along a Z-curve, [points, 4]."""
@@ -37,7 +37,7 @@ class Tree(NamedTuple):
     high: Points
     """Greatest coordinates of a node's points, [nodes, 4]."""
     sums: npt.NDArray[np.int64]
-    """A node's weighted sums of coordinates (0..3) and of their squares (4..7), and its weight (8), [nodes, 9]."""
+    """A node's weighted sums of coordinates (0..3), of their squares (4..7), and of 1 (8), [nodes, MOMENTS]."""
 
 
 def build_tree(points: Points, weights: npt.NDArray[np.int64]) -> Tree:
@@ -61,7 +61,7 @@ def z_order(points: Points) -> npt.NDArray[np.uint32]:
 
 
 def merged(tree: Tree, bits: int) -> tuple[Points, npt.NDArray[np.int64]]:
-    """Returns the means of the points that agree in the upper `bits` of the 8 of each coordinate, and weights."""
+    """Returns the means of points that agree in the upper `bits` of 8 of each coordinate, and weights."""
     keys = z_order(tree.points) >> np.uint32(4 * (8 - bits))
     starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
     weights = np.add.reduceat(tree.weights, starts)

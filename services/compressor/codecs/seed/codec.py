@@ -38,7 +38,7 @@ _LEAST_SAMPLES = 8
 class Sampler(Protocol):
     """Regenerates an image."""
 
-    def __call__(self, origin: Origin) -> npt.NDArray[np.float32]:
+    def __call__(self, origin: Origin, /) -> npt.NDArray[np.float32]:
         """Returns the samples before rounding, float32 [height, width, channels], nominally 0..255.
 
         The digest may be the first half of a SHA-256 only. Raises a CodecError when there is no such model.

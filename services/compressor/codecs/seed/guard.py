@@ -25,8 +25,8 @@ class GuardSample(NamedTuple):
 
 
 def rounded(values: npt.NDArray[np.float32]) -> Pixels:
-    """Returns samples: rounded half to even, clipped to 0..255."""
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    """Returns samples: rounded half to even, clipped to 0..255, in C order."""
+    return np.clip(np.rint(values), 0, 255).astype(np.uint8, order="C")
 
 
 def by_nearness(values: npt.NDArray[np.float32], most: int) -> list[tuple[float, int]]:

@@ -54,7 +54,7 @@ def unpack(data: bytes, *, max_pixels: int) -> Pixels:
     end = 1 + entries * held.channels
     if len(held.payload) < end:
         raise CorruptDataError(
-            f"the packed palette is truncated: {entries} colours take {end} bytes, there are {len(held.payload)}"
+            f"the packed palette is truncated: {entries} colours take {end} bytes of {len(held.payload)}"
         )
     palette = np.frombuffer(held.payload[1:end], np.uint8).reshape(entries, held.channels)
     indices = np.zeros((held.height_px, held.width_px), np.uint8)

@@ -9,7 +9,7 @@ from services.compressor.codecs.base import Pixels
 
 
 def similar_first(palette: Pixels) -> npt.NDArray[np.intp]:
-    """Returns the order of entries: halves apart in colour, halves of halves and so on; at most 256 entries."""
+    """Returns the order of entries: halves apart in colour, then halves of halves, and so on."""
     columns = palette.astype(np.int64)
     if palette.shape[1] >= 3:
         # Along the grey axis too, scaled as the others are: colours of photographs lie near it.

@@ -1,0 +1,168 @@
+"""Codes the planes of a picture, one after the other, into one stream, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from services.compressor.codecs.coding import finish, has_overflowed, new_decoder, new_encoder, readable
+from services.compressor.codecs.coding.coder import Buffer, Coder
+from services.compressor.codecs.dct.entropy import code_plane
+from services.compressor.codecs.dct.header import Header
+from services.compressor.codecs.dct.plan import Plan
+from services.compressor.codecs.dct.planes import Plane, Samples
+from services.compressor.codecs.dct.priors import END_RATES, RATES, State, initial_state, prior_for
+from services.compressor.codecs.dct.quantise import choose_blocks, quantise_blocks
+from services.compressor.codecs.dct.steps import UNIT
+from services.compressor.codecs.dct.threshold import threshold_blocks
+
+_LAGRANGE = np.float32(0.115)  # squared steps a bit
+_NEAREST, _FAVOUR_ZERO = 128, 112  # rounding of means, in 1/256 step
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A plane's blocks, and what later blocks want to know of them. Units are squares of 8 x 8 samples."""
+
+    sizes: npt.NDArray[np.uint8]
+    """[units_y, units_x]: level of the block at each unit; 0, 1, 2 for 8, 16, 32."""
+    coefficients: npt.NDArray[np.int16]
+    """[8 units_y, 8 units_x]: quantised; each block's in its own place."""
+    targets: npt.NDArray[np.int32]
+    """[units_y, units_x]: for the encoder, the exact mean coefficient of each block, times 16."""
+    samples: Samples
+    """[8 units_y, 8 units_x]: decoded."""
+    profile: npt.NDArray[np.uint8]
+    """[units_y, units_x, 64]: mean magnitudes by frequency, times 16."""
+    ends: npt.NDArray[np.uint8]
+    """[units_y, units_x]: how many coefficients are coded, as a bucket of an 8 x 8 block."""
+
+    @classmethod
+    def empty(cls, height: int, width: int) -> Blocks:
+        """Returns a plane of at least height x width samples, all of them 0."""
+        units = (-(-height // 8), -(-width // 8))
+        shape = (units[0] * 8, units[1] * 8)
+        return cls(
+            np.zeros(units, np.uint8),
+            np.zeros(shape, np.int16),
+            np.zeros(units, np.int32),
+            np.zeros(shape, np.int16),
+            np.zeros((*units, 64), np.uint8),
+            np.zeros(units, np.uint8),
+        )
+
+
+def encode_planes(planes: list[Plane], plan: Plan, pixels: int) -> tuple[Header, bytes]:
+    """Returns the header and the stream of a picture's padded planes."""
+    blocks = [_quantised(planes, number, plan) for number in range(len(planes))]
+    if len(planes) == 3:
+        blocks[2] = _with_sizes_of(blocks[1], planes[2], plan)
+    header = Header(
+        plan.quantiser,
+        is_ycbcr=plan.is_ycbcr,
+        is_halved=plan.is_halved,
+        codes_sizes=plan.largest_level > 0,
+        is_filtered=False,
+        prior=prior_for(pixels),
+    )
+    rounding = _NEAREST if plan.threshold is not None else _FAVOUR_ZERO
+    return header, _stream(header, blocks, rounding)
+
+
+def decode_planes(header: Header, stream: bytes, height: int, width: int, count: int) -> list[Samples]:
+    """Returns the samples of all planes, padded."""
+    small = ((height + 1) // 2, (width + 1) // 2)
+    blocks = [
+        Blocks.empty(*(small if number and header.is_halved else (height, width))) for number in range(count)
+    ]
+    buffer = readable(stream)
+    _code(new_decoder(buffer), buffer, initial_state(header.prior), header, blocks, 0)
+    return [plane.samples for plane in blocks]
+
+
+def _quantised(planes: list[Plane], number: int, plan: Plan) -> Blocks:
+    plane = planes[number]
+    blocks = Blocks.empty(*plane.shape)
+    if plan.threshold is not None:
+        threshold_blocks(plane, plan.threshold, blocks.coefficients, blocks.targets)
+    elif number < 2:
+        choose_blocks(
+            plane,
+            _inverse_steps(plan, number),
+            _LAGRANGE,
+            3 * min(number, 1),
+            plan.largest_level,
+            RATES,
+            END_RATES,
+            blocks.sizes,
+            blocks.coefficients,
+            blocks.targets,
+        )
+    return blocks
+
+
+def _with_sizes_of(other: Blocks, plane: Plane, plan: Plan) -> Blocks:
+    """Returns the third plane's blocks, which have the second's sizes."""
+    blocks = Blocks.empty(*plane.shape)
+    if plan.threshold is not None:
+        threshold_blocks(plane, plan.threshold, blocks.coefficients, blocks.targets)
+        return blocks
+    blocks.sizes[:] = other.sizes
+    quantise_blocks(
+        plane,
+        _inverse_steps(plan, 2),
+        _LAGRANGE,
+        3,
+        RATES,
+        END_RATES,
+        blocks.sizes,
+        blocks.coefficients,
+        blocks.targets,
+    )
+    return blocks
+
+
+def _inverse_steps(plan: Plan, number: int) -> npt.NDArray[np.float32]:
+    steps, _ = plan.quantiser.tables(number)
+    return (UNIT / steps).astype(np.float32)
+
+
+def _stream(header: Header, blocks: list[Blocks], rounding: int) -> bytes:
+    size_bytes = 4096 + sum(plane.coefficients.size for plane in blocks)
+    while True:
+        buffer, coder = np.empty(size_bytes, np.uint8), new_encoder()
+        _code(coder, buffer, initial_state(header.prior), header, blocks, rounding)
+        if not has_overflowed(coder, buffer):
+            return finish(coder, buffer)
+        size_bytes *= 4
+
+
+def _code(
+    coder: Coder, buffer: Buffer, state: State, header: Header, planes: list[Blocks], rounding: int
+) -> None:
+    for number, plane in enumerate(planes):
+        other = planes[max(number - 1, 0)]
+        if number == 2:
+            plane.sizes[:] = other.sizes
+        code_plane(
+            coder,
+            buffer,
+            state.models,
+            state.weights,
+            *header.quantiser.tables(number),
+            plane.coefficients,
+            plane.targets,
+            plane.sizes,
+            plane.samples,
+            plane.profile,
+            plane.ends,
+            other.coefficients,
+            other.profile,
+            other.ends,
+            number,
+            0 if number == 0 else 2 if number == 1 and header.is_halved else 1,
+            int(header.codes_sizes and number < 2),
+            rounding,
+        )
