@@ -69,7 +69,7 @@ def _diffuse(
             for channel in range(4):
                 value = points[number, channel] + ((here[x + 1, channel] + 8) >> 4)
                 wanted[channel] = min(max(value, lowest[channel]), highest[channel])
-            entry = _nearest(wanted, np.int64(labels[number]), entries, order, distances)
+            entry = _nearest(wanted, int(np.int64(labels[number])), entries, order, distances)
             indices[y, x] = entry
             for channel in range(4):
                 error = (wanted[channel] - entries[entry, channel]) * strength >> 8
@@ -101,7 +101,7 @@ def _nearest(
         distance = _distance(point, entries, order[start, i])
         if distance < least:
             least = distance
-            best = np.int64(order[start, i])
+            best = int(np.int64(order[start, i]))
     return best
 
 
@@ -111,4 +111,4 @@ def _distance(point: npt.NDArray[np.int64], entries: Points, entry: int) -> int:
     for channel in range(4):
         difference = point[channel] - entries[entry, channel]
         square += difference * difference
-    return square
+    return int(square)

@@ -65,7 +65,7 @@ def _count(
     used: int,
     numbers: npt.NDArray[np.int32],
 ) -> tuple[int, int]:
-    """Counts pixels from `start` on while new colours find room; returns where it stopped, and the colours."""
+    """Counts pixels from `start` on while new colours find room; returns where it stopped and the colours."""
     mask = len(table) - 1
     for number in range(used):
         slot = _slot(colors[number], hash_bits)
@@ -97,4 +97,4 @@ def _count(
 @compiled
 def _slot(color: int, hash_bits: int) -> int:
     product = np.uint64(color) * _GOLDEN & np.uint64(0xFFFFFFFF)
-    return np.int64(product >> np.uint64(32 - hash_bits))
+    return int(np.int64(product >> np.uint64(32 - hash_bits)))

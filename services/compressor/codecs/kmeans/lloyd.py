@@ -79,7 +79,7 @@ def assign(tree: Tree, centers: Points, sums: npt.NDArray[np.int64], labels: npt
     while node < len(tree.first):
         depth = tree.depth[node]
         here = candidates[depth + 1]
-        left = _filter(tree.low[node], tree.high[node], centers, candidates[depth], counts[depth], here)
+        left = _filter(tree.low[node], tree.high[node], centers, candidates[depth], int(counts[depth]), here)
         counts[depth + 1] = left
         if left == 1:
             center = here[0]
@@ -105,7 +105,14 @@ def assign(tree: Tree, centers: Points, sums: npt.NDArray[np.int64], labels: npt
 
 
 @compiled
-def _filter(low, high, centers, candidates, count, left):
+def _filter(
+    low: npt.NDArray[np.int32],
+    high: npt.NDArray[np.int32],
+    centers: Points,
+    candidates: npt.NDArray[np.int32],
+    count: int,
+    left: npt.NDArray[np.int32],
+) -> int:
     """Copies the candidates that may be nearest to a point of a box; returns how many."""
     m0, m1 = (low[0] + high[0]) >> 1, (low[1] + high[1]) >> 1
     m2, m3 = (low[2] + high[2]) >> 1, (low[3] + high[3]) >> 1
@@ -140,7 +147,9 @@ def _filter(low, high, centers, candidates, count, left):
 
 
 @compiled
-def _nearest(point, centers, candidates, count):
+def _nearest(
+    point: npt.NDArray[np.int32], centers: Points, candidates: npt.NDArray[np.int32], count: int
+) -> int:
     best = candidates[0]
     least = np.int32(0x7FFFFFFF)
     for j in range(count):

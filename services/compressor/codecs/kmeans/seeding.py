@@ -42,14 +42,24 @@ def variance_cut(points: Points, weights: npt.NDArray[np.int64], k: int) -> Poin
             continue
         first[groups], end[groups] = left, end[widest]
         end[widest] = left
-        for group in (widest, groups):
+        for group in (int(widest), groups):
             _measure(points, weights, order, group, first, end, centers, spread, axis)
         groups += 1
     return centers[:groups].copy()
 
 
 @compiled
-def _measure(points, weights, order, group, first, end, centers, spread, axis):
+def _measure(
+    points: Points,
+    weights: npt.NDArray[np.int64],
+    order: npt.NDArray[np.int64],
+    group: int,
+    first: npt.NDArray[np.int64],
+    end: npt.NDArray[np.int64],
+    centers: Points,
+    spread: npt.NDArray[np.float64],
+    axis: npt.NDArray[np.int64],
+) -> None:
     """Sets a group's mean, its squares about the mean, and the axis with most of them."""
     weight = np.int64(0)
     sums = np.zeros(4, np.int64)

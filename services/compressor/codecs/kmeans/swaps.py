@@ -88,7 +88,7 @@ def _merge(centers: Points, moments: npt.NDArray[np.int64], count: int, fewer: i
     for _ in range(fewer):
         one = np.argmin(cost[:count])
         other = partner[one]
-        keep, drop = min(one, other), max(one, other)
+        keep, drop = int(min(one, other)), int(max(one, other))
         for moment in range(MOMENTS):
             moments[keep, moment] += moments[drop, moment]
         weight = moments[keep, 8]
@@ -110,7 +110,14 @@ def _merge(centers: Points, moments: npt.NDArray[np.int64], count: int, fewer: i
 
 
 @compiled
-def _find_partner(centers, moments, count, center, partner, cost):
+def _find_partner(
+    centers: Points,
+    moments: npt.NDArray[np.int64],
+    count: int,
+    center: int,
+    partner: npt.NDArray[np.int64],
+    cost: npt.NDArray[np.float64],
+) -> None:
     """Finds the centre with which merging costs least."""
     cost[center] = np.inf
     for other in range(count):
@@ -119,7 +126,14 @@ def _find_partner(centers, moments, count, center, partner, cost):
 
 
 @compiled
-def _offer(centers, moments, center, other, partner, cost):
+def _offer(
+    centers: Points,
+    moments: npt.NDArray[np.int64],
+    center: int,
+    other: int,
+    partner: npt.NDArray[np.int64],
+    cost: npt.NDArray[np.float64],
+) -> None:
     squares = np.int64(0)
     for channel in range(4):
         difference = np.int64(centers[center, channel] - centers[other, channel])

@@ -16,7 +16,7 @@ _LEAF_POINTS = 6
 
 
 class Tree(NamedTuple):
-    """Weighted points and a binary tree over them; nodes are in preorder: a node, its left part, its right."""
+    """Weighted points and a binary tree over them; a node is followed by its left part, then its right."""
 
     points: Points
     """Points in the order of their places along a Z-curve, [points, 4]."""
@@ -37,7 +37,7 @@ class Tree(NamedTuple):
     high: Points
     """Greatest coordinates of a node's points, [nodes, 4]."""
     sums: npt.NDArray[np.int64]
-    """A node's weighted sums of coordinates (0..3), of their squares (4..7), and of 1 (8), [nodes, MOMENTS]."""
+    """Weighted sums of coordinates (0..3), of their squares (4..7), and of 1 (8), [nodes, MOMENTS]."""
 
 
 def build_tree(points: Points, weights: npt.NDArray[np.int64]) -> Tree:

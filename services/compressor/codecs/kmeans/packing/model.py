@@ -12,8 +12,6 @@ from services.compressor.codecs.kmeans.packing.neighbours import CONTEXTS, conte
 
 _INPUTS = CONTEXTS + 1
 """One for each context, and one that is always the same."""
-_STEP = 16
-"""Rate of the weights."""
 _COUNT_LIMIT = 255
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _KNOWS_NOTHING = np.int32(1 << 30)
@@ -53,13 +51,13 @@ def code_indices(
             contexts_of(indices, x, y, colors, contexts)
             entry = np.int64(indices[y, x])
             left = contexts[0] >> 8
-            node = np.int64(1)
-            within = np.int64(1)
+            node = 1
+            within = 1
             for depth in range(bits):
                 if depth % 3 == 0:
                     _find_blocks(models, blocks_bits, contexts, node, held)
-                    within = np.int64(1)
-                bit = entry >> (bits - 1 - depth) & 1
+                    within = 1
+                bit = int(entry >> (bits - 1 - depth) & 1)
                 row = weights[node]
                 other = weights[256 + (contexts[7] << 3 | depth)]
                 bit = _code(
@@ -122,12 +120,12 @@ def _code(
     chance = (np.int64(SQUASH[place]) + corrected) >> 1
     bit = code_bit(coder, buffer, bit, min(max(chance, 16), 65536 - 16))
     target = bit << 16
-    error = np.int32((target - SQUASH[logit + 2048]) * _STEP >> 4)
-    other_error = np.int32((target - SQUASH[other_logit + 2048]) * _STEP >> 4)
+    error = np.int32((target - SQUASH[logit + 2048]) >> 2)
+    other_error = np.int32((target - SQUASH[other_logit + 2048]) >> 2)
     for i in range(_INPUTS):
-        change = np.int32(votes[i] * (error >> 2)) + np.int32(1 << 13)
+        change = np.int32(votes[i] * error) + np.int32(1 << 13)
         one[i] = min(max(np.int32(one[i] + (change >> 14)), np.int32(-65536)), np.int32(65536))
-        change = np.int32(votes[i] * (other_error >> 2)) + np.int32(1 << 13)
+        change = np.int32(votes[i] * other_error) + np.int32(1 << 13)
         other[i] = min(max(np.int32(other[i] + (change >> 14)), np.int32(-65536)), np.int32(65536))
     nearer = step + (part >> 6)
     correction[nearer] += (target - correction[nearer]) >> 6
