@@ -103,6 +103,11 @@ class Codec(ABC):
             for option in [_option_of(f)]
         )
 
+    @classmethod
+    def choices(cls) -> dict[str, tuple[object, ...]]:
+        """Returns, of each option that is a choice, all that it takes."""
+        return {f.name: values for f in fields(cls) if (values := _option_of(f).values)}
+
     @abstractmethod
     def _encode(self, image: Pixels) -> bytes:
         """Compresses an image that was checked."""
