@@ -44,6 +44,9 @@ from client.terminal import note, open_source, progress
 @click.option("--threshold", metavar="SHARE", help="DCT: drop coefficients below this share of the largest.")
 @click.option("--k", metavar="N", help="k-means: number of colours.")
 @click.option(
+    "--resize", metavar="SHARE", help="Pillow's formats: make both sides smaller by this factor first."
+)
+@click.option(
     "-p",
     "--param",
     "params",
@@ -62,6 +65,7 @@ def compress(
     quality: str | None,
     threshold: str | None,
     k: str | None,
+    resize: str | None,
     params: Sequence[str],
     metrics: bool,
     output: str | None,
@@ -79,7 +83,7 @@ def compress(
     tar c *.jpg | client compress --method kmeans --k 64 -o small.tar
     client generate --label suv -n 100 | client compress --method seed -o suvs.tar
     """  # noqa: D301 - click keeps the lines after \b as they are
-    given = {"quality": quality, "threshold": threshold, "k": k}
+    given = {"quality": quality, "threshold": threshold, "k": k, "resize": resize}
     options: dict[str, OptionValue] = {name: value for name, value in given.items() if value is not None}
     options |= dict(map(_parse_param, params))
 

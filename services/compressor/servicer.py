@@ -32,6 +32,7 @@ from services.compressor.codecs import (
     identify,
     list_codecs,
     psnr,
+    resized,
     ssim,
 )
 from services.compressor.errors import ERRORS, RequestError, ResultTooLargeError
@@ -105,6 +106,7 @@ class CompressorServicer(CompressorServiceServicer):
             )
             if not request.skip_metrics:
                 decoded, stats.decode_ms = await run(codec.decode, data, max_pixels=limit)
+                decoded, _ = await run(resized, decoded, image.shape[1], image.shape[0])
                 stats.psnr_db, _ = await run(psnr, image, decoded)
                 similarity, _ = await run(ssim, image, decoded)
                 if similarity is not None:

@@ -175,7 +175,9 @@ class CompressionStats(_message.Message):
     bits_per_pixel: _builtins.float
     """8 x output_bytes / (width x height)."""
     psnr_db: _builtins.float
-    """Peak signal-to-noise ratio over all samples in dB; infinity when nothing was lost. Unset when skipped."""
+    """Peak signal-to-noise ratio over all samples in dB; infinity when nothing was lost. Unset when skipped.
+    An image that was encoded smaller is scaled back for it and for ssim.
+    """
     ssim: _builtins.float
     """Mean structural similarity (Wang et al. 2004), -1..1. Unset when skipped or when a side is under 7 px."""
     input_decode_ms: _builtins.float

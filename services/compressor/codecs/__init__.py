@@ -8,7 +8,7 @@
 (5, 7, 3)
 """
 
-from services.compressor.codecs import avif, dct, jpeg, jpeg2000, kmeans, png, tga, tiff, webp
+from services.compressor.codecs import avif, dct, gif, jpeg, jpeg2000, kmeans, png, tga, tiff, webp
 from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Codec, Parameter, Pixels
 from services.compressor.codecs.errors import (
     CodecError,
@@ -30,6 +30,7 @@ from services.compressor.codecs.metrics import (
     ssimulacra2,
 )
 from services.compressor.codecs.registry import codec_class, get_codec, list_codecs
+from services.compressor.codecs.resizing import resized
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
@@ -50,6 +51,7 @@ __all__ = [
     "dct",
     "decode",
     "get_codec",
+    "gif",
     "identify",
     "jpeg",
     "jpeg2000",
@@ -59,6 +61,7 @@ __all__ = [
     "png",
     "psnr",
     "psnr_y",
+    "resized",
     "ssim",
     "ssimulacra2",
     "tga",

@@ -69,7 +69,9 @@ def test_set_fields_are_passed() -> None:
 
 def test_no_codec() -> None:
     """Without a codec, the message lists those that exist."""
-    with pytest.raises(RequestError, match="set the options of one of avif, dct, jpeg, jpeg2000, kmeans"):
+    with pytest.raises(
+        RequestError, match="set the options of one of avif, dct, gif, jpeg, jpeg2000, kmeans"
+    ):
         codec_from(CodecOptions())
 
 

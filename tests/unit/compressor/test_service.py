@@ -22,7 +22,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from PIL import Image
 
 from services.common.server import MAX_MESSAGE_BYTES
-from services.compressor.codecs import decode, get_codec, list_codecs, psnr, ssim
+from services.compressor.codecs import decode, get_codec, list_codecs, psnr, resized, ssim
 from services.compressor.service import build_service
 from services.compressor.settings import CompressorSettings
 from tests.helpers.images import jpeg_file, png_file
@@ -99,6 +99,15 @@ async def test_options_reach_the_codec(stub: Any) -> None:
     options = CodecOptions(dct=codec_pb2.DctOptions(threshold=0.03, color_space=codec_pb2.COLOR_SPACE_YCBCR))
     response = await stub.Compress(pb.CompressRequest(image=PNG, options=options))
     assert response.data == get_codec("dct", threshold=0.03, color_space="ycbcr").encode(decode(PNG))
+
+
+async def test_resized_image_is_measured_at_its_first_size(stub: Any) -> None:
+    """An image that was encoded smaller is scaled back before it is compared."""
+    options = CodecOptions(png=codec_pb2.PngOptions(resize=0.5))
+    response = await stub.Compress(pb.CompressRequest(image=PNG, options=options))
+    assert decode(response.data).shape == (24, 32, 3)
+    assert (response.stats.size.width_px, response.stats.size.height_px) == (64, 48)
+    assert response.stats.psnr_db == pytest.approx(psnr(decode(PNG), resized(decode(response.data), 64, 48)))
 
 
 async def test_metrics_can_be_skipped(stub: Any) -> None:

@@ -78,7 +78,7 @@ async def test_settings_have_one_name_each() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("gif", "there is no codec 'gif': the codecs are avif"),
+        ("bmp", "there is no codec 'bmp': the codecs are avif"),
         ("dct:q=5", "codec dct has no option 'q': its options are threshold, quality, color_space"),
         ("dct:quality=0", r"dct option quality takes 1\.\.100, not 0"),
         ("kmeans:k=", "kmeans option k takes .*, not ''"),
