@@ -86,6 +86,8 @@ async def run(options: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         models.write_models(root)
+        if options.int8:
+            await asyncio.to_thread(models.quantize_models, root)
         for size_px in options.sizes:
             await measure(root, size_px, options.rounds, options.seconds, options.server)
         if options.memory:
@@ -102,6 +104,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="interleaved rounds")
     parser.add_argument("--seconds", type=float, default=3.0, help="seconds a load and round")
     parser.add_argument("--memory", action="store_true", help="stream 100,000 images and watch the memory")
+    parser.add_argument("--int8", action="store_true", help="serve the models' int8 variants by OpenVINO")
     parser.add_argument("server", nargs="*", help="options of the server, after --")
     asyncio.run(run(parser.parse_args()))
 
