@@ -167,7 +167,7 @@ def test_any_payload(payload: bytes, channels: int, size: tuple[int, int]) -> No
     ("payload", "channels", "message"),
     [
         (b"\x01\x30", 3, "too short for a picture's header"),
-        (b"\xf0\x30\x00", 3, "flags 0xf0"),
+        (b"\xe0\x30\x00", 3, "flags 0xe0"),
         (b"\x01\x30\x00", 1, "flags 0x01"),
         (b"\x01\x30\x00", 4, "ends inside of a number"),
         (b"\x01\x30\x00\x05abcd", 4, "too short for its alpha plane"),

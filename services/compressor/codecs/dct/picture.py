@@ -10,6 +10,7 @@ import numpy.typing as npt
 from services.compressor.codecs.coding import finish, has_overflowed, new_decoder, new_encoder, readable
 from services.compressor.codecs.coding.coder import Buffer, Coder
 from services.compressor.codecs.dct import filtering
+from services.compressor.codecs.dct.contexts import LIGHT_VOTERS, VOTERS
 from services.compressor.codecs.dct.entropy import code_plane
 from services.compressor.codecs.dct.header import Header
 from services.compressor.codecs.dct.plan import Plan
@@ -70,6 +71,7 @@ def header_of(plan: Plan, prior: int) -> Header:
         is_halved=plan.is_halved,
         codes_sizes=plan.largest_level > 0,
         is_filtered=plan.is_filtered,
+        is_light=plan.is_fast,
         prior=prior,
     )
 
@@ -182,5 +184,6 @@ def code(
             number,
             0 if number == 0 else 2 if number == 1 and header.is_halved else 1,
             int(header.codes_sizes and number < 2),
+            LIGHT_VOTERS if header.is_light else VOTERS,
             rounding,
         )

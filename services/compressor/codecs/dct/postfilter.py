@@ -1,7 +1,7 @@
 """A Wiener filter behind the decoder: 12 classes of 4 x 4 samples, a symmetric 7 x 7 diamond for each.
 
-A filtered sample is x + sum of c_k (a_k + b_k - 2 x), where a_k and b_k lie opposite each other at TAPS[k] and
--TAPS[k], and c_k is a whole number of 1/256. The class is known from the decoded samples alone: how much
+A filtered sample is x + sum of c_k (a_k + b_k - 2 x), where a_k and b_k lie opposite each other at TAPS[k],
+and c_k is a whole number of 1/256. The class is known from the decoded samples alone: how much
 they vary against the quantiser's step, and in which direction. A plane is left alone, filtered by the trained
 bank, or by numbers of its own that are coded as differences from the bank.
 """
@@ -46,7 +46,7 @@ def filtered(samples: Samples, classes: npt.NDArray[np.uint8], bank: Bank) -> Sa
 def statistics(
     samples: Samples, original: npt.NDArray[np.float32], classes: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.float64]:
-    """Returns [12, 12, 13]: each class's normal equations, the right-hand side last; errors in grey levels."""
+    """Returns [12, 12, 13]: each class's normal equations, the right-hand side last."""
     sums = np.zeros((CLASSES, TAP_COUNT, 16), np.float64)
     _accumulate(np.pad(samples, 3, mode="edge"), original, classes, sums)
     return sums[..., : TAP_COUNT + 1].copy()
@@ -120,41 +120,58 @@ def _classify(padded: Any, step: Any, classes: Any) -> None:
 
 @compiled
 def _filter(padded: Any, classes: Any, bank: Any, result: Any) -> None:
-    rows, columns = classes.shape
-    for i in range(rows):
-        for j in range(columns):
-            c = np.int64(classes[i, j])
-            for y in range(4 * i, 4 * i + 4):
-                for x in range(4 * j, 4 * j + 4):
-                    centre = np.int64(padded[y + 3, x + 3])
-                    total = np.int64(128)
-                    for k in range(TAP_COUNT):
-                        dy, dx = TAPS[k, 0], TAPS[k, 1]
-                        pair = np.int64(padded[y + 3 + dy, x + 3 + dx]) + np.int64(
-                            padded[y + 3 - dy, x + 3 - dx]
-                        )
-                        total += np.int64(bank[c, k]) * (pair - 2 * centre)
-                    result[y, x] = min(max(centre + (total >> 8), -2048), 2047)
+    """Row by row, in loops over x that become vector instructions."""
+    rows, columns = result.shape
+    weights = np.zeros((TAP_COUNT, columns), np.int32)
+    total = np.zeros(columns, np.int32)
+    for y in range(rows):
+        if y & 3 == 0:
+            for j in range(columns >> 2):
+                for k in range(TAP_COUNT):
+                    weight = bank[classes[y >> 2, j], k]
+                    for i in range(4):
+                        weights[k, 4 * j + i] = weight
+        centre = padded[y + 3, 3 : 3 + columns]
+        for x in range(columns):
+            total[x] = 128
+        for k in range(TAP_COUNT):
+            dy, dx = TAPS[k, 0], TAPS[k, 1]
+            after = padded[y + 3 + dy, 3 + dx : 3 + dx + columns]
+            before = padded[y + 3 - dy, 3 - dx : 3 - dx + columns]
+            weight_row = weights[k]
+            for x in range(columns):
+                pair = np.int32(after[x]) + np.int32(before[x]) - 2 * np.int32(centre[x])
+                total[x] += np.int32(weight_row[x] * pair)
+        for x in range(columns):
+            result[y, x] = min(max(np.int32(centre[x]) + (total[x] >> 8), -2048), 2047)
 
 
 @compiled
 def _accumulate(padded: Any, original: Any, classes: Any, sums: Any) -> None:
+    """Adds up every other row; a square's own sums are in single precision."""
     rows, columns = classes.shape
-    features = np.zeros(16, np.float64)
+    width = padded.shape[1]
+    flat = padded.reshape(-1)
+    features = np.zeros(16, np.float32)
+    local = np.zeros(TAP_COUNT * 16, np.float32)
+    offsets = TAPS[:, 0] * width + TAPS[:, 1]
     for i in range(rows):
         for j in range(columns):
-            c = np.int64(classes[i, j])
-            for y in range(4 * i, 4 * i + 4):
+            for k in range(TAP_COUNT * 16):
+                local[k] = 0.0
+            for y in range(4 * i, 4 * i + 4, 2):
                 for x in range(4 * j, 4 * j + 4):
-                    centre = np.float64(padded[y + 3, x + 3])
+                    at = (y + 3) * width + x + 3
+                    centre = np.int32(flat[at])
                     for k in range(TAP_COUNT):
-                        dy, dx = TAPS[k, 0], TAPS[k, 1]
-                        pair = np.float64(padded[y + 3 + dy, x + 3 + dx]) + np.float64(
-                            padded[y + 3 - dy, x + 3 - dx]
-                        )
-                        features[k] = (pair - 2.0 * centre) * 0.0625
-                    features[TAP_COUNT] = np.float64(original[y, x]) - centre * 0.0625
+                        pair = np.int32(flat[at + offsets[k]]) + np.int32(flat[at - offsets[k]])
+                        features[k] = np.float32(pair - 2 * centre) * np.float32(0.0625)
+                    features[TAP_COUNT] = original[y, x] - np.float32(centre) * np.float32(0.0625)
                     for k in range(TAP_COUNT):
                         f = features[k]
                         for n in range(16):
-                            sums[c, k, n] += f * features[n]
+                            local[16 * k + n] += f * features[n]
+            target = sums[classes[i, j]]
+            for k in range(TAP_COUNT):
+                for n in range(TAP_COUNT + 1):
+                    target[k, n] += np.float64(2.0) * local[16 * k + n]

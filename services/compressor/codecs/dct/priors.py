@@ -114,7 +114,8 @@ def prior_for(pixels: int) -> int:
 @cache
 def rates() -> tuple[Rates, Rates]:
     """Returns bits of magnitudes [kind, diagonal, local, magnitude] and of buckets [kind, bucket]."""
-    values = np.frombuffer(content(), "<u2", offset=len(PRIORS) * _PRIOR_BYTES).astype(np.float32) / 1024
+    stored = np.frombuffer(content(), "<u2", offset=len(PRIORS) * _PRIOR_BYTES)
+    values: Rates = stored.astype(np.float32) / np.float32(1024)
     size = int(np.prod(RATES_SHAPE))
     return values[:size].reshape(RATES_SHAPE), values[size:].reshape(END_RATES_SHAPE)
 
