@@ -1,7 +1,7 @@
 #!/usr/bin/env python
 """Trains the priors of the DCT codec: `python scripts/train_priors.py ../shared/data`.
 
-Writes services/compressor/codecs/dct/priors.xz from photos.tar (halved, so that what JPEG did to them is gone)
+Writes services/compressor/codecs/dct/priors.xz from photos.tar (halved, to undo what JPEG did to them)
 and lossless-extra.tar, and from the training parts of cars.tar and dogs.tar (scaled to 32 to 96 pixels). A
 file needs the very prior it was coded with, so a released prior never changes: a better one is a new one.
 """
