@@ -10,7 +10,7 @@ from typing import Any, cast
 from PIL import ExifTags, Image, JpegImagePlugin
 
 from client.errors import InputError
-from services.compressor.codecs import DEFAULT_MAX_PIXELS, CodecError, identify
+from services.compressor.codecs import DEFAULT_MAX_PIXELS, CodecError, identify, repack
 from services.compressor.codecs import container as ganpress_file
 from services.compressor.codecs.reading import open_image
 from services.compressor.codecs.seed import SeedCodec, read_origin
@@ -55,7 +55,7 @@ def inspect_image(data: bytes) -> Inspection:
             size = (header.width_px, header.height_px, header.channels)
             if codec == SeedCodec.id:
                 return _inspection(codec, data, *size, {}, _origin(data))
-            return _inspection(codec, data, *size, settings=_dct_settings(header.payload))
+            return _inspection(codec, data, *size, _CONTAINER_SETTINGS[codec](header.payload))
         with open_image(data) as image:
             settings = _SETTINGS[codec](image, data) if codec in _SETTINGS else {}
             channels = _SAMPLES.get(image.mode, 1)
@@ -112,6 +112,13 @@ def _dct_settings(payload: bytes) -> dict[str, Any]:
         "subsampling": "420" if flags & 2 else "444",
         "step": round(2 ** (index / 24) / 4, 2),
     }
+
+
+def _repack_settings(payload: bytes) -> dict[str, Any]:
+    return {"jpeg_bytes": repack.jpeg_bytes(payload)}
+
+
+_CONTAINER_SETTINGS = {"dct": _dct_settings, "repack": _repack_settings}
 
 
 def _kmeans_settings(image: Image.Image, _: bytes) -> dict[str, Any]:

@@ -20,8 +20,10 @@ from services.compressor.codecs import (
     InvalidOptionError,
     Pixels,
     decode,
+    get_codec,
     list_codecs,
     psnr,
+    repack,
     ssim,
 )
 
@@ -39,6 +41,9 @@ def warm_up() -> int:
             with suppress(CodecError):  # it does not hold images of this kind
                 decode(codec.encode(picture))
                 files += 1
+    for is_progressive in (False, True):
+        repack.pack(get_codec("jpeg", progressive=is_progressive).encode(others[0]))
+        files += 1
     psnr(image, image)
     ssim(image, image)
     return files

@@ -165,6 +165,7 @@ class CodecOptions(_message.Message):
     TIFF_FIELD_NUMBER: _builtins.int
     TGA_FIELD_NUMBER: _builtins.int
     GIF_FIELD_NUMBER: _builtins.int
+    REPACK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def dct(self) -> Global___DctOptions:
         """DCT in GanPress's own container (docs/codecs/dct.md)."""
@@ -205,6 +206,10 @@ class CodecOptions(_message.Message):
     def gif(self) -> Global___GifOptions:
         """GIF."""
 
+    @_builtins.property
+    def repack(self) -> Global___RepackOptions:
+        """JPEG files in fewer bytes, given back identical (docs/codecs/repack.md). Takes no other images."""
+
     def __init__(
         self,
         *,
@@ -218,12 +223,13 @@ class CodecOptions(_message.Message):
         tiff: Global___TiffOptions | None = ...,
         tga: Global___TgaOptions | None = ...,
         gif: Global___GifOptions | None = ...,
+        repack: Global___RepackOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["avif", b"avif", "codec", b"codec", "dct", b"dct", "gif", b"gif", "jpeg", b"jpeg", "jpeg2000", b"jpeg2000", "kmeans", b"kmeans", "png", b"png", "tga", b"tga", "tiff", b"tiff", "webp", b"webp"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["avif", b"avif", "codec", b"codec", "dct", b"dct", "gif", b"gif", "jpeg", b"jpeg", "jpeg2000", b"jpeg2000", "kmeans", b"kmeans", "png", b"png", "repack", b"repack", "tga", b"tga", "tiff", b"tiff", "webp", b"webp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avif", b"avif", "codec", b"codec", "dct", b"dct", "gif", b"gif", "jpeg", b"jpeg", "jpeg2000", b"jpeg2000", "kmeans", b"kmeans", "png", b"png", "tga", b"tga", "tiff", b"tiff", "webp", b"webp"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avif", b"avif", "codec", b"codec", "dct", b"dct", "gif", b"gif", "jpeg", b"jpeg", "jpeg2000", b"jpeg2000", "kmeans", b"kmeans", "png", b"png", "repack", b"repack", "tga", b"tga", "tiff", b"tiff", "webp", b"webp"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_codec: _TypeAlias = _typing.Literal["dct", "kmeans", "jpeg", "webp", "avif", "png", "jpeg2000", "tiff", "tga", "gif"]  # noqa: Y015
+    _WhichOneofReturnType_codec: _TypeAlias = _typing.Literal["dct", "kmeans", "jpeg", "webp", "avif", "png", "jpeg2000", "tiff", "tga", "gif", "repack"]  # noqa: Y015
     _WhichOneofArgType_codec: _TypeAlias = _typing.Literal["codec", b"codec"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_codec) -> _WhichOneofReturnType_codec | None: ...
 
@@ -642,6 +648,23 @@ class GifOptions(_message.Message):
 Global___GifOptions: _TypeAlias = GifOptions  # noqa: Y015
 
 @_typing.final
+class RepackOptions(_message.Message):
+    """Options of repacking: none."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepackOptions: _TypeAlias = RepackOptions  # noqa: Y015
+
+@_typing.final
 class CodecInfo(_message.Message):
     """What a codec is and takes."""
 
@@ -654,6 +677,7 @@ class CodecInfo(_message.Message):
     FILE_EXTENSION_FIELD_NUMBER: _builtins.int
     LOSSLESS_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
+    INPUT_MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Codec name, such as "dct"."""
     technique: _builtins.str
@@ -666,6 +690,8 @@ class CodecInfo(_message.Message):
     """File name extension with the dot."""
     lossless: _builtins.bool
     """True when decoding gives back every pixel under its default options."""
+    input_media_type: _builtins.str
+    """Media type of the files that it takes; empty when it takes any image."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodecParameter]:
         """Options in the order of the fields of its options message."""
@@ -680,10 +706,11 @@ class CodecInfo(_message.Message):
         file_extension: _builtins.str = ...,
         lossless: _builtins.bool = ...,
         parameters: _abc.Iterable[Global___CodecParameter] | None = ...,
+        input_media_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "file_extension", b"file_extension", "lossless", b"lossless", "media_type", b"media_type", "name", b"name", "parameters", b"parameters", "technique", b"technique"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "file_extension", b"file_extension", "input_media_type", b"input_media_type", "lossless", b"lossless", "media_type", b"media_type", "name", b"name", "parameters", b"parameters", "technique", b"technique"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -5,12 +5,18 @@ from __future__ import annotations
 from services.compressor.codecs import container
 from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Pixels
 from services.compressor.codecs.dct import Dct
-from services.compressor.codecs.errors import UnsupportedImageError
+from services.compressor.codecs.errors import CorruptDataError, UnsupportedImageError
 from services.compressor.codecs.kmeans import Kmeans, is_kmeans
 from services.compressor.codecs.pillow_codec import PillowCodec
 from services.compressor.codecs.reading import open_image, read_pixels
-from services.compressor.codecs.registry import codec_class, list_codecs
+from services.compressor.codecs.registry import codec_class, list_codecs, list_file_codecs
+from services.compressor.codecs.repack.codec import Repack
+from services.compressor.codecs.repack.file import CONTAINER_CODEC
 from services.compressor.codecs.seed import SeedCodec, is_seed, read_origin
+
+_CONTAINER_CODECS = {1: Dct.id, CONTAINER_CODEC: Repack.id}
+_ANY = 1 << 64
+"""More pixels than a container can announce."""
 
 
 def identify(data: bytes) -> str:
@@ -20,12 +26,20 @@ def identify(data: bytes) -> str:
         CorruptDataError: It is no file that `decode` reads.
     """
     if container.is_container(data):
-        return SeedCodec.id if is_seed(data) else Dct.id
+        return SeedCodec.id if is_seed(data) else _identify_container(data)
     with open_image(data) as image:
         if is_kmeans(image):
             return Kmeans.id
         name = "JPEG" if image.format == "MPO" else str(image.format)
     return _ids_by_format().get(name, name.lower())
+
+
+def _identify_container(data: bytes) -> str:
+    number = container.unpack(data, max_pixels=_ANY).codec
+    if number not in _CONTAINER_CODECS:
+        known = ", ".join(f"{number} ({codec_id})" for number, codec_id in _CONTAINER_CODECS.items())
+        raise CorruptDataError(f"the GanPress file holds codec {number}; those known are {known}")
+    return _CONTAINER_CODECS[number]
 
 
 def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
@@ -51,7 +65,7 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
             f"the file holds a seed, not samples: only a generator with the model {origin.model_digest}... "
             "can give back the image"
         )
-    if codec_id in {codec.id for codec in list_codecs()}:
+    if codec_id in {codec.id for codec in (*list_codecs(), *list_file_codecs())}:
         return codec_class(codec_id).decode(data, max_pixels=max_pixels)
     return read_pixels(data, max_pixels)
 

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from client.codec_options import OptionValueError, build_options, codec_names, option_names, options_given
 from client.errors import InputError
-from services.compressor.codecs import list_codecs
+from services.compressor.codecs import list_codecs, list_file_codecs
 
 
 def test_options_are_those_of_the_library() -> None:
     """The API's messages and the codec library know the same codecs with the same options."""
-    assert codec_names() == sorted(codec.id for codec in list_codecs())
+    assert codec_names() == sorted(codec.id for codec in (*list_codecs(), *list_file_codecs()))
     for codec in list_codecs():
         assert option_names(codec.id) == [parameter.name for parameter in codec.parameters()]
 
