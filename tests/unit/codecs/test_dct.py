@@ -99,7 +99,7 @@ def test_grey_has_no_color_space() -> None:
 @settings(max_examples=40, deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 17), st.integers(1, 17), st.just(3))))
 def test_best_quality_of_any_pixels(image: Pixels) -> None:
-    """At quality 100 in RGB, no sample of any image is far off; a faint dot may still not be worth its bits."""
+    """At quality 100 in RGB, no sample is far off; a faint dot may not be worth its bits."""
     decoded = decode(get_codec("dct", quality=100, color_space="rgb").encode(image))
     assert np.abs(decoded.astype(int) - image).max() <= 16
 

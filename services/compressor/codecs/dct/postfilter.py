@@ -21,6 +21,7 @@ TAPS = np.array(
 )
 """(y, x) of one half of the diamond; the other half is opposite."""
 CLASSES, TAP_COUNT = 12, 12
+_ALL_ROWS_SAMPLES = 1 << 16  # larger planes are well enough known from every other row
 MODELS = 24
 """Adaptive models of a plane's numbers."""
 
@@ -48,7 +49,8 @@ def statistics(
 ) -> npt.NDArray[np.float64]:
     """Returns [12, 12, 13]: each class's normal equations, the right-hand side last."""
     sums = np.zeros((CLASSES, TAP_COUNT, 16), np.float64)
-    _accumulate(np.pad(samples, 3, mode="edge"), original, classes, sums)
+    stride = 1 if samples.size <= _ALL_ROWS_SAMPLES else 2
+    _accumulate(np.pad(samples, 3, mode="edge"), original, classes, stride, sums)
     return sums[..., : TAP_COUNT + 1].copy()
 
 
@@ -147,8 +149,8 @@ def _filter(padded: Any, classes: Any, bank: Any, result: Any) -> None:
 
 
 @compiled
-def _accumulate(padded: Any, original: Any, classes: Any, sums: Any) -> None:
-    """Adds up every other row; a square's own sums are in single precision."""
+def _accumulate(padded: Any, original: Any, classes: Any, stride: Any, sums: Any) -> None:
+    """Adds up every row, or every other one with a stride of 2; in single precision by squares."""
     rows, columns = classes.shape
     width = padded.shape[1]
     flat = padded.reshape(-1)
@@ -159,7 +161,7 @@ def _accumulate(padded: Any, original: Any, classes: Any, sums: Any) -> None:
         for j in range(columns):
             for k in range(TAP_COUNT * 16):
                 local[k] = 0.0
-            for y in range(4 * i, 4 * i + 4, 2):
+            for y in range(4 * i, 4 * i + 4, stride):
                 for x in range(4 * j, 4 * j + 4):
                     at = (y + 3) * width + x + 3
                     centre = np.int32(flat[at])
@@ -174,4 +176,4 @@ def _accumulate(padded: Any, original: Any, classes: Any, sums: Any) -> None:
             target = sums[classes[i, j]]
             for k in range(TAP_COUNT):
                 for n in range(TAP_COUNT + 1):
-                    target[k, n] += np.float64(2.0) * local[16 * k + n]
+                    target[k, n] += np.float64(stride) * local[16 * k + n]
