@@ -16,7 +16,7 @@ import numpy as np
 
 from services.generator.engine import Engine, instruction_set
 from services.generator.noise import latents
-from services.generator.quantization.command import DEFAULT_MIN_PSNR_DB, make_variant
+from services.generator.quantization.command import make_variant
 from services.generator.quantization.variant import find_model
 from services.generator.runtimes import Runtimes
 
@@ -37,11 +37,11 @@ def table(name: str, repository: Path, rounds: int, images: int) -> None:
     variant = make_variant(
         exact,
         repository,
-        name=name,
+        name=exact.name,
         version=exact.version + 1,
         images=64,
         calibration_images=300,
-        min_psnr_db=DEFAULT_MIN_PSNR_DB,
+        min_psnr_db=0,
     )
     int8 = find_model(str(variant))
     engines = {
@@ -62,7 +62,7 @@ def table(name: str, repository: Path, rounds: int, images: int) -> None:
                     measured.setdefault((of, batch), []).append(speed)
     medians = {key: statistics.median(speeds) for key, speeds in measured.items()}
     base = "ONNX Runtime float32"
-    print(f"\n| {name}, images/s of one core | {' | '.join(f'batch {batch}' for batch in BATCHES)} |")
+    print(f"\n| {exact.name}, images/s of one core | {' | '.join(f'batch {batch}' for batch in BATCHES)} |")
     print(f"| --- |{' --- |' * len(BATCHES)}")
     for of, engine in engines.items():
         cells = [
@@ -74,7 +74,7 @@ def table(name: str, repository: Path, rounds: int, images: int) -> None:
 def main() -> None:
     """Prints the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="+", default=["cars", "dogs"], help="models of the package")
+    parser.add_argument("--models", nargs="+", default=["cars", "dogs"], help="of the package, or folders")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument(
         "--images", type=int, default=64, help="images of an engine in a round, at each batch size"

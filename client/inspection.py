@@ -10,7 +10,7 @@ from typing import Any, cast
 from PIL import ExifTags, Image, JpegImagePlugin
 
 from client.errors import InputError
-from services.compressor.codecs import DEFAULT_MAX_PIXELS, CodecError, identify
+from services.compressor.codecs import DEFAULT_MAX_PIXELS, CodecError, identify, repack
 from services.compressor.codecs import container as ganpress_file
 from services.compressor.codecs.kmeans import packing
 from services.compressor.codecs.reading import open_image
@@ -119,7 +119,11 @@ def _packed_settings(payload: bytes) -> dict[str, Any]:
     return {"k": packing.entries_of(payload), "pack": True}
 
 
-_CONTAINER_SETTINGS = {"dct": _dct_settings, "kmeans": _packed_settings}
+def _repack_settings(payload: bytes) -> dict[str, Any]:
+    return {"jpeg_bytes": repack.jpeg_bytes(payload)}
+
+
+_CONTAINER_SETTINGS = {"dct": _dct_settings, "kmeans": _packed_settings, "repack": _repack_settings}
 
 
 def _kmeans_settings(image: Image.Image, _: bytes) -> dict[str, Any]:

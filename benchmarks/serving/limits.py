@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime
@@ -28,9 +28,10 @@ def side_by_side(path: Path, z_dim: int, sessions: int) -> Runner:
 
 
 def _session(path: Path, threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
+    ort = cast("Any", onnxruntime)
+    options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def _runner(sessions: list[Any], z_dim: int) -> Runner:

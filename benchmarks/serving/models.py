@@ -20,6 +20,23 @@ def write_models(root: Path) -> None:
         write_model(root, name(size_px), labels=(), z_dim=Z_DIM, image_size_px=size_px, width=64)
 
 
+def quantize_models(root: Path) -> None:
+    """Adds the int8 variants as newer versions, so that they are what a request without a version gets."""
+    from services.generator.quantization.command import make_variant
+    from services.generator.quantization.variant import find_model
+
+    for size_px in SIZES_PX:
+        make_variant(
+            find_model(str(root / name(size_px) / "1")),
+            root,
+            name=name(size_px),
+            version=2,
+            images=16,
+            calibration_images=300,
+            min_psnr_db=0,  # of images of random weights
+        )
+
+
 def name(size_px: int) -> str:
     """Returns a model's name."""
     return f"dcgan{size_px}"

@@ -1,4 +1,4 @@
-"""What a server's processes use, as the kernel counts it."""
+"""A server's processes: started, watched as the kernel counts them, ended."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import asyncio
 import contextlib
 import os
 import re
+import signal
+import socket
+import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,8 +17,20 @@ from pathlib import Path
 class Processes:
     """A process and its descendants."""
 
-    def __init__(self, pid: int) -> None:
-        self._pid = pid
+    def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
+        """Takes a process and the file that it writes to."""
+        self._process = process
+        self._log = log
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the first process still runs."""
+        return self._process.returncode is None
+
+    @property
+    def last_words(self) -> str:
+        """The end of what the processes wrote."""
+        return self._log.read_text(errors="replace")[-2000:]
 
     def cpu_s(self) -> float:
         """Returns the CPU time that their living threads have used."""
@@ -37,7 +52,7 @@ class Processes:
         return kilobytes / 1024
 
     def _pids(self) -> list[int]:
-        found, pending = [], [self._pid]
+        found, pending = list[int](), [self._process.pid]
         while pending:
             pid = pending.pop()
             found.append(pid)
@@ -47,46 +62,36 @@ class Processes:
         return found
 
 
+def free_port() -> int:
+    """Returns a TCP port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @asynccontextmanager
 async def running(
-    command: Sequence[str], ready: str, *, env: Mapping[str, str] | None = None, timeout_s: float = 120
-) -> AsyncIterator[tuple[Processes, str]]:
-    """Runs a server; yields its processes and what `ready` found on stderr; ends it.
-
-    Args:
-        command: The server's command line.
-        ready: Regular expression of the line that says it is ready; its first group is yielded.
-        env: Environment variables in addition.
-        timeout_s: Longest wait for that line.
-    """
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stderr=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        env={**os.environ, **(env or {})},
-        start_new_session=True,
-    )
-    assert process.stderr
-    log, found = "", ""
-    try:
-        async with asyncio.timeout(timeout_s):
-            async for line in process.stderr:
-                log += line.decode(errors="replace")
-                if match := re.search(ready, log):
-                    found = match[1]
-                    break
-            else:
-                raise SystemExit(f"{command[0]} ended before it was ready:\n{log}")
-        drain = asyncio.create_task(process.stderr.read())
-        yield Processes(process.pid), found
-        drain.cancel()
-    except TimeoutError:
-        raise SystemExit(f"{command[0]} was not ready after {timeout_s:g} s:\n{log}") from None
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 15)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), 15)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)
-        await process.wait()
+    command: Sequence[str], *, env: Mapping[str, str] | None = None
+) -> AsyncIterator[Processes]:
+    """Runs a server, with these environment variables in addition; ends it and its descendants."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with log.open("wb") as output:
+            process = await asyncio.create_subprocess_exec(
+                *command,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **(env or {})},
+                cwd=folder,
+                start_new_session=True,
+            )
+        try:
+            yield Processes(process, log)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), 15)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()

@@ -46,6 +46,9 @@ from client.terminal import note, open_source, progress
 @click.option("--dither", metavar="SHARE", help="k-means: strength of error diffusion, 0 to 1.")
 @click.option("--pack", is_flag=True, help="k-means: a packed file, smaller than PNG.")
 @click.option(
+    "--resize", metavar="SHARE", help="Pillow's formats: make both sides smaller by this factor first."
+)
+@click.option(
     "-p",
     "--param",
     "params",
@@ -66,6 +69,7 @@ def compress(
     k: str | None,
     dither: str | None,
     pack: bool,
+    resize: str | None,
     params: Sequence[str],
     metrics: bool,
     output: str | None,
@@ -88,6 +92,7 @@ def compress(
         "threshold": threshold,
         "k": k,
         "dither": dither,
+        "resize": resize,
         "pack": "true" if pack else None,
     }
     options: dict[str, OptionValue] = {name: value for name, value in given.items() if value is not None}

@@ -23,7 +23,9 @@ DEFAULT_SWEEP = (
     "jpeg2000",
     "png",
     "tiff",
+    "tiff:compression=packbits",
     "tga",
+    "gif",
 )
 """The study's settings (DCT thresholds, k = 64, JPEG 85 and 90) among others that draw the curves."""
 

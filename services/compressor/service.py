@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
+import logging
+
 from ganpress.v1.compressor_service_pb2 import DESCRIPTOR
 from ganpress.v1.compressor_service_pb2_grpc import add_CompressorServiceServicer_to_server
 
 from services.common.health import Health
 from services.common.server import Api, Service
-from services.compressor.codecs import decode, list_codecs, psnr, ssim
 from services.compressor.errors import ERRORS
 from services.compressor.servicer import CompressorServicer
 from services.compressor.settings import CompressorSettings
+from services.compressor.warm_up import warm_up
 from services.compressor.workers import Workers
+
+logger = logging.getLogger(__name__)
 
 
 def build_service(settings: CompressorSettings) -> Service:
@@ -23,7 +26,8 @@ def build_service(settings: CompressorSettings) -> Service:
     async def start(_: Health) -> None:
         workers.start()
         if settings.warm_up:
-            await workers.run(_try_codecs)
+            files, took_ms = await workers.run(warm_up)
+            logger.info("warmed up with %d files in %.1f s", files, took_ms / 1000)
 
     async def stop() -> None:
         workers.stop()
@@ -34,12 +38,3 @@ def build_service(settings: CompressorSettings) -> Service:
         ERRORS,
     )
     return Service([api], start, stop)
-
-
-def _try_codecs() -> None:
-    """Compresses a small image with every codec: afterwards all libraries are loaded."""
-    image = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
-    for codec in list_codecs():
-        decoded = decode(codec().encode(image))
-        psnr(image, decoded)
-        ssim(image, decoded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any
 
@@ -25,13 +25,17 @@ from services.common.streams import in_order
 from services.common.version import GANPRESS_VERSION
 from services.compressor.codecs import (
     Codec,
+    FileCodec,
     Pixels,
     bits_per_pixel,
+    container,
     decode,
     get_codec,
     identify,
     list_codecs,
+    list_file_codecs,
     psnr,
+    resized,
     ssim,
 )
 from services.compressor.errors import ERRORS, RequestError, ResultTooLargeError
@@ -54,7 +58,7 @@ class CompressorServicer(CompressorServiceServicer):
     async def ListCodecs(self, request: pb.ListCodecsRequest, context: Any) -> pb.ListCodecsResponse:
         """Lists the codecs."""
         return pb.ListCodecsResponse(
-            codecs=[_codec_info(codec) for codec in list_codecs()],
+            codecs=[_codec_info(codec) for codec in (*list_codecs(), *list_file_codecs())],
             max_pixels=self._max_pixels,
             max_message_bytes=MAX_MESSAGE_BYTES,
             ganpress_version=GANPRESS_VERSION,
@@ -67,16 +71,29 @@ class CompressorServicer(CompressorServiceServicer):
     async def Decompress(self, request: pb.DecompressRequest, context: Any) -> pb.DecompressResponse:
         """Gives an image back."""
         image_format = _image_format(request.format)
-        write = _raw if image_format == IMAGE_FORMAT_RAW_U8 else get_codec("png").encode
+        run, limit = self._workers.run, self._max_pixels
         async with self._workers.slot():
-            image, decode_ms = await self._workers.run(decode, request.data, max_pixels=self._max_pixels)
-            data, _ = await self._workers.run(write, image)
+            codec_id, _ = await run(identify, request.data)
+            file_codec = _file_codec(codec_id) if request.restore_file else None
+            if file_codec:
+                data, decode_ms = await run(file_codec.restore_file, request.data, max_pixels=limit)
+                image_format = IMAGE_FORMAT_UNSPECIFIED
+                media_type, extension = file_codec.input_media_type, file_codec.input_file_extension
+                held = container.unpack(request.data, max_pixels=limit)
+                size = ImageSize(width_px=held.width_px, height_px=held.height_px, channels=held.channels)
+            else:
+                image, decode_ms = await run(decode, request.data, max_pixels=limit)
+                size = _size(image)
+                media_type, extension, write = _WRITERS[image_format]
+                data, _ = await run(write, image)
         return pb.DecompressResponse(
             image=_fitting(data),
             format=image_format,
-            size=_size(image),
-            codec=identify(request.data),
+            size=size,
+            codec=codec_id,
             decode_ms=decode_ms,
+            media_type=media_type,
+            file_extension=extension,
         )
 
     async def CompressStream(
@@ -92,7 +109,10 @@ class CompressorServicer(CompressorServiceServicer):
         run, limit = self._workers.run, self._max_pixels
         async with self._workers.slot():
             image, input_decode_ms = await run(decode, request.image, max_pixels=limit)
-            data, encode_ms = await run(codec.encode, image)
+            if isinstance(codec, FileCodec):
+                data, encode_ms = await run(codec.encode_file, request.image, max_pixels=limit)
+            else:
+                data, encode_ms = await run(codec.encode, image)
             stats = pb.CompressionStats(
                 size=_size(image),
                 input_bytes=len(request.image),
@@ -105,6 +125,7 @@ class CompressorServicer(CompressorServiceServicer):
             )
             if not request.skip_metrics:
                 decoded, stats.decode_ms = await run(codec.decode, data, max_pixels=limit)
+                decoded, _ = await run(resized, decoded, image.shape[1], image.shape[0])
                 stats.psnr_db, _ = await run(psnr, image, decoded)
                 similarity, _ = await run(ssim, image, decoded)
                 if similarity is not None:
@@ -142,6 +163,17 @@ def _raw(image: Pixels) -> bytes:
     return image.tobytes()
 
 
+_WRITERS: dict[ImageFormat.ValueType, tuple[str, str, Callable[[Pixels], bytes]]] = {
+    IMAGE_FORMAT_PNG: ("image/png", ".png", get_codec("png").encode),
+    IMAGE_FORMAT_RAW_U8: ("application/octet-stream", "", _raw),
+}
+"""Media type, extension and writer of each format."""
+
+
+def _file_codec(codec_id: str) -> type[FileCodec] | None:
+    return next((codec for codec in list_file_codecs() if codec.id == codec_id), None)
+
+
 def _fitting(data: bytes) -> bytes:
     if len(data) > MAX_MESSAGE_BYTES - _OTHER_FIELDS_BYTES:
         raise ResultTooLargeError(
@@ -158,7 +190,7 @@ def _size(image: Pixels) -> ImageSize:
 def _image_format(requested: ImageFormat.ValueType) -> ImageFormat.ValueType:
     if requested == IMAGE_FORMAT_UNSPECIFIED:
         return IMAGE_FORMAT_PNG
-    if requested not in {IMAGE_FORMAT_PNG, IMAGE_FORMAT_RAW_U8}:
+    if requested not in _WRITERS:
         raise RequestError(f"format {requested} is not known: IMAGE_FORMAT_PNG and IMAGE_FORMAT_RAW_U8 are")
     return requested
 
@@ -171,6 +203,7 @@ def _codec_info(codec: type[Codec]) -> codec_pb2.CodecInfo:
         media_type=codec.media_type,
         file_extension=codec.file_extension,
         lossless=codec.is_lossless,
+        input_media_type=codec.input_media_type if issubclass(codec, FileCodec) else "",
         parameters=[
             codec_pb2.CodecParameter(
                 name=parameter.name,

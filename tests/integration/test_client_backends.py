@@ -48,7 +48,7 @@ def check_congruent(case: str, exit_code: int, stdout: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["dct", "kmeans", "jpeg", "webp", "avif", "png", "jpeg2000", "tiff", "tga"]
+    "method", ["dct", "kmeans", "jpeg", "webp", "avif", "png", "jpeg2000", "tiff", "tga", "gif"]
 )
 @pytest.mark.usefixtures("backend")
 def test_the_pipe_is_the_same_everywhere(method: str) -> None:

@@ -185,7 +185,7 @@ def test_bad_input_is_one_line_and_no_file(command: str, data: bytes, message: s
         ("generate --truncation nan", "above 0 and at most 1"),
         ("models cats", "there is no model 'cats'; the models are cars, dogs"),
         ("codecs gif", "there is no codec 'gif': the codecs are dct, kmeans, avif"),
-        ("compress -m gif", "there is no codec 'gif': the codecs are avif, dct, jpeg"),
+        ("compress -m bmp", "there is no codec 'bmp': the codecs are avif, dct, gif, jpeg"),
         ("compress --threshold 0", "dct option threshold takes above 0, below 1, not 0"),
         ("compress --threshold 1", "dct option threshold takes above 0, below 1, not 1"),
         ("compress --threshold nan", "dct option threshold takes above 0, below 1, not nan"),
@@ -283,3 +283,22 @@ def test_a_real_photograph_in_the_studys_terms(shared_data: Path, tmp_path: Path
     sizes, psnrs_db = [row["output_bytes"] for row in rows], [row["psnr_db"] for row in rows]
     assert sizes == sorted(sizes, reverse=True)
     assert psnrs_db == sorted(psnrs_db, reverse=True)
+
+
+def test_repacked_jpegs(tmp_path: Path) -> None:
+    """A JPEG becomes smaller and the very file again; a PNG is an error of its own that stops nothing."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/photo.jpg").write_bytes(JPEG)
+    (tmp_path / "in/drawing.png").write_bytes(PNG)
+    packed = run_cli("compress", "--method", "repack", tmp_path / "in", "-o", f"{tmp_path}/small/")
+    assert packed.exit_code == 1
+    assert "repack takes JPEG files" in packed.stderr
+    small = tmp_path / "small/photo.gpc"
+    assert small.stat().st_size < len(JPEG)
+    shown = json.loads(run_cli("inspect", "--json", small).stdout)
+    assert (shown["codec"], shown["settings"]) == ("repack", {"jpeg_bytes": len(JPEG)})
+    assert run_cli("decompress", small, "-o", f"{tmp_path}/back/").exit_code == 0
+    assert (tmp_path / "back/photo.jpg").read_bytes() == JPEG
+    for arguments in (("-o", tmp_path / "pixels.png"), ("--png", "-o", tmp_path / "pixels.dat")):
+        assert run_cli("decompress", small, *arguments).exit_code == 0
+        assert Path(arguments[-1]).read_bytes().startswith(b"\x89PNG")

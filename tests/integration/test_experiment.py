@@ -47,7 +47,18 @@ def test_generated_images_through_the_default_sweep(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.stderr
     assert {path.name for path in out.iterdir()} == FILES | {"chart-generated.svg"}
     rows = results(out)
-    assert set(rows["codec"]) == {"dct", "kmeans", "jpeg", "webp", "avif", "jpeg2000", "png", "tiff", "tga"}
+    assert set(rows["codec"]) == {
+        "dct",
+        "kmeans",
+        "jpeg",
+        "webp",
+        "avif",
+        "jpeg2000",
+        "png",
+        "tiff",
+        "tga",
+        "gif",
+    }
     assert list(rows["seed"].unique()) == [7, 8]
     assert set(rows["label"]) == {"sedan"}
     assert rows["error"].isna().all()

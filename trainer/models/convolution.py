@@ -149,10 +149,8 @@ def _add_bias(images: Tensor, bias: Tensor | None) -> Tensor:
 
 # -- the quickest way by the number of channels on the wide side ------------------------------------
 
-WINOGRAD_CHANNELS = 128
+WINOGRAD_CHANNELS = 32
 """From so many channels on the transforms cost less than the products they save."""
-WINOGRAD_CHANNELS_OF_WEIGHTS = 64
-"""The same for the weights' gradient, which is slow otherwise."""
 WINOGRAD_BYTES = 16 << 20
 """Images are taken in parts whose transform is no larger: beyond that it leaves the cache."""
 FEW_CHANNELS = 4
@@ -162,7 +160,7 @@ FEW_CHANNELS = 4
 def halve(x: Tensor, w: Tensor) -> Tensor:
     """Returns the convolution of x [N, C, H, W] by w [O, C, 4, 4]: [N, O, H/2, W/2], channels last."""
     o, (c, height, width) = len(w), x.shape[1:]
-    if c < WINOGRAD_CHANNELS or height % 4 or width % 4:
+    if not _suits_winograd(c, height, width):
         return torch.conv2d(x, w, None, 2, 1)
     u = _transform(w).mT
     parts = x.split(_images_a_part(len(x), c, height, width))
@@ -175,7 +173,7 @@ def double(y: Tensor, w: Tensor) -> Tensor:
     c, height, width = w.shape[1], 2 * y.shape[2], 2 * y.shape[3]
     if c <= FEW_CHANNELS:
         return _double_to_few_channels(y, w)
-    if c < WINOGRAD_CHANNELS or height % 4 or width % 4:
+    if not _suits_winograd(c, height, width):
         return grad.conv2d_input((len(y), c, height, width), w, y, stride=2, padding=1)
     u = _transform(w)
     parts = y.split(_images_a_part(len(y), c, height, width))
@@ -186,7 +184,7 @@ def double(y: Tensor, w: Tensor) -> Tensor:
 def weight_gradient(x: Tensor, y: Tensor) -> Tensor:
     """Returns the adjoint of `halve` in w, for x [N, C, H, W] and y [N, O, H/2, W/2]: [O, C, 4, 4]."""
     o, (c, height, width) = y.shape[1], x.shape[1:]
-    if c < WINOGRAD_CHANNELS_OF_WEIGHTS or height % 4 or width % 4:
+    if not _suits_winograd(c, height, width):
         return grad.conv2d_weight(x, (o, c, 4, 4), y, stride=2, padding=1)
     size = _images_a_part(len(x), c, height, width)
     u = None
@@ -196,9 +194,15 @@ def weight_gradient(x: Tensor, y: Tensor) -> Tensor:
     return winograd.w_of_u(cast("Tensor", u))
 
 
+def _suits_winograd(c: int, height: int, width: int) -> bool:
+    """Tells whether the wide side [N, C, H, W] has enough channels, and tiles."""
+    return c >= WINOGRAD_CHANNELS and not (height % winograd.TILE_PX or width % winograd.TILE_PX)
+
+
 def _images_a_part(n: int, c: int, height: int, width: int) -> int:
     """Returns into how large parts n images of the wide side [C, H, W] are split."""
-    total = 36 * n * c * (height // 4) * (width // 4) * 4  # bytes of V in float32
+    tiles = n * (height // winograd.TILE_PX) * (width // winograd.TILE_PX)
+    total = tiles * winograd.PRODUCTS * 4 * c * 4  # bytes of V in float32
     parts = math.ceil(total / WINOGRAD_BYTES)
     return math.ceil(n / parts)
 

@@ -119,6 +119,34 @@ CHROMA_SUBSAMPLING_420: ChromaSubsampling.ValueType  # 3
 """Half the columns and half the rows."""
 Global___ChromaSubsampling: _TypeAlias = ChromaSubsampling  # noqa: Y015
 
+class _TiffCompression:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _TiffCompressionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TiffCompression.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    TIFF_COMPRESSION_UNSPECIFIED: _TiffCompression.ValueType  # 0
+    """Not said: the codec's default."""
+    TIFF_COMPRESSION_LZW: _TiffCompression.ValueType  # 1
+    """LZW over the differences of neighbouring pixels."""
+    TIFF_COMPRESSION_PACKBITS: _TiffCompression.ValueType  # 2
+    """Run lengths."""
+    TIFF_COMPRESSION_DEFLATE: _TiffCompression.ValueType  # 3
+    """DEFLATE over the differences of neighbouring pixels."""
+
+class TiffCompression(_TiffCompression, metaclass=_TiffCompressionEnumTypeWrapper):
+    """Coding of a TIFF file's samples."""
+
+TIFF_COMPRESSION_UNSPECIFIED: TiffCompression.ValueType  # 0
+"""Not said: the codec's default."""
+TIFF_COMPRESSION_LZW: TiffCompression.ValueType  # 1
+"""LZW over the differences of neighbouring pixels."""
+TIFF_COMPRESSION_PACKBITS: TiffCompression.ValueType  # 2
+"""Run lengths."""
+TIFF_COMPRESSION_DEFLATE: TiffCompression.ValueType  # 3
+"""DEFLATE over the differences of neighbouring pixels."""
+Global___TiffCompression: _TypeAlias = TiffCompression  # noqa: Y015
+
 @_typing.final
 class CodecOptions(_message.Message):
     """Options of one codec. Unset options take the codec's defaults, which ListCodecs reports.
@@ -136,6 +164,8 @@ class CodecOptions(_message.Message):
     JPEG2000_FIELD_NUMBER: _builtins.int
     TIFF_FIELD_NUMBER: _builtins.int
     TGA_FIELD_NUMBER: _builtins.int
+    GIF_FIELD_NUMBER: _builtins.int
+    REPACK_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def dct(self) -> Global___DctOptions:
         """DCT in GanPress's own container (docs/codecs/dct.md)."""
@@ -166,11 +196,19 @@ class CodecOptions(_message.Message):
 
     @_builtins.property
     def tiff(self) -> Global___TiffOptions:
-        """TIFF with LZW."""
+        """TIFF."""
 
     @_builtins.property
     def tga(self) -> Global___TgaOptions:
         """TGA with run lengths."""
+
+    @_builtins.property
+    def gif(self) -> Global___GifOptions:
+        """GIF."""
+
+    @_builtins.property
+    def repack(self) -> Global___RepackOptions:
+        """JPEG files in fewer bytes, given back identical (docs/codecs/repack.md). Takes no other images."""
 
     def __init__(
         self,
@@ -184,12 +222,14 @@ class CodecOptions(_message.Message):
         jpeg2000: Global___Jpeg2000Options | None = ...,
         tiff: Global___TiffOptions | None = ...,
         tga: Global___TgaOptions | None = ...,
+        gif: Global___GifOptions | None = ...,
+        repack: Global___RepackOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["avif", b"avif", "codec", b"codec", "dct", b"dct", "jpeg", b"jpeg", "jpeg2000", b"jpeg2000", "kmeans", b"kmeans", "png", b"png", "tga", b"tga", "tiff", b"tiff", "webp", b"webp"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["avif", b"avif", "codec", b"codec", "dct", b"dct", "gif", b"gif", "jpeg", b"jpeg", "jpeg2000", b"jpeg2000", "kmeans", b"kmeans", "png", b"png", "repack", b"repack", "tga", b"tga", "tiff", b"tiff", "webp", b"webp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avif", b"avif", "codec", b"codec", "dct", b"dct", "jpeg", b"jpeg", "jpeg2000", b"jpeg2000", "kmeans", b"kmeans", "png", b"png", "tga", b"tga", "tiff", b"tiff", "webp", b"webp"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["avif", b"avif", "codec", b"codec", "dct", b"dct", "gif", b"gif", "jpeg", b"jpeg", "jpeg2000", b"jpeg2000", "kmeans", b"kmeans", "png", b"png", "repack", b"repack", "tga", b"tga", "tiff", b"tiff", "webp", b"webp"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_codec: _TypeAlias = _typing.Literal["dct", "kmeans", "jpeg", "webp", "avif", "png", "jpeg2000", "tiff", "tga"]  # noqa: Y015
+    _WhichOneofReturnType_codec: _TypeAlias = _typing.Literal["dct", "kmeans", "jpeg", "webp", "avif", "png", "jpeg2000", "tiff", "tga", "gif", "repack"]  # noqa: Y015
     _WhichOneofArgType_codec: _TypeAlias = _typing.Literal["codec", b"codec"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_codec) -> _WhichOneofReturnType_codec | None: ...
 
@@ -307,10 +347,13 @@ class JpegOptions(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RESIZE_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
     SUBSAMPLING_FIELD_NUMBER: _builtins.int
     PROGRESSIVE_FIELD_NUMBER: _builtins.int
     OPTIMIZE_FIELD_NUMBER: _builtins.int
+    resize: _builtins.float
+    """Factor on both sides of the image before it is encoded, above 0, at most 1."""
     quality: _builtins.int
     """Quality, 1 to 100."""
     subsampling: Global___ChromaSubsampling.ValueType
@@ -322,14 +365,15 @@ class JpegOptions(_message.Message):
     def __init__(
         self,
         *,
+        resize: _builtins.float | None = ...,
         quality: _builtins.int | None = ...,
         subsampling: Global___ChromaSubsampling.ValueType = ...,
         progressive: _builtins.bool | None = ...,
         optimize: _builtins.bool | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_optimize", b"_optimize", "_progressive", b"_progressive", "_quality", b"_quality", "optimize", b"optimize", "progressive", b"progressive", "quality", b"quality"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_optimize", b"_optimize", "_progressive", b"_progressive", "_quality", b"_quality", "_resize", b"_resize", "optimize", b"optimize", "progressive", b"progressive", "quality", b"quality", "resize", b"resize"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_optimize", b"_optimize", "_progressive", b"_progressive", "_quality", b"_quality", "optimize", b"optimize", "progressive", b"progressive", "quality", b"quality", "subsampling", b"subsampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_optimize", b"_optimize", "_progressive", b"_progressive", "_quality", b"_quality", "_resize", b"_resize", "optimize", b"optimize", "progressive", b"progressive", "quality", b"quality", "resize", b"resize", "subsampling", b"subsampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__optimize: _TypeAlias = _typing.Literal["optimize"]  # noqa: Y015
     _WhichOneofArgType__optimize: _TypeAlias = _typing.Literal["_optimize", b"_optimize"]  # noqa: Y015
@@ -337,12 +381,16 @@ class JpegOptions(_message.Message):
     _WhichOneofArgType__progressive: _TypeAlias = _typing.Literal["_progressive", b"_progressive"]  # noqa: Y015
     _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
     _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
+    _WhichOneofReturnType__resize: _TypeAlias = _typing.Literal["resize"]  # noqa: Y015
+    _WhichOneofArgType__resize: _TypeAlias = _typing.Literal["_resize", b"_resize"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__optimize) -> _WhichOneofReturnType__optimize | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__progressive) -> _WhichOneofReturnType__progressive | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quality) -> _WhichOneofReturnType__quality | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resize) -> _WhichOneofReturnType__resize | None: ...
 
 Global___JpegOptions: _TypeAlias = JpegOptions  # noqa: Y015
 
@@ -352,38 +400,54 @@ class WebpOptions(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RESIZE_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
     LOSSLESS_FIELD_NUMBER: _builtins.int
     METHOD_FIELD_NUMBER: _builtins.int
+    ALPHA_QUALITY_FIELD_NUMBER: _builtins.int
+    resize: _builtins.float
+    """Factor on both sides of the image before it is encoded, above 0, at most 1."""
     quality: _builtins.int
     """Quality, 0 to 100; when lossless, the effort."""
     lossless: _builtins.bool
     """Without loss."""
     method: _builtins.int
     """Effort, 0 (fast) to 6 (small)."""
+    alpha_quality: _builtins.int
+    """Quality of the transparency, 0 to 100; 100 keeps it."""
     def __init__(
         self,
         *,
+        resize: _builtins.float | None = ...,
         quality: _builtins.int | None = ...,
         lossless: _builtins.bool | None = ...,
         method: _builtins.int | None = ...,
+        alpha_quality: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_lossless", b"_lossless", "_method", b"_method", "_quality", b"_quality", "lossless", b"lossless", "method", b"method", "quality", b"quality"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_alpha_quality", b"_alpha_quality", "_lossless", b"_lossless", "_method", b"_method", "_quality", b"_quality", "_resize", b"_resize", "alpha_quality", b"alpha_quality", "lossless", b"lossless", "method", b"method", "quality", b"quality", "resize", b"resize"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_lossless", b"_lossless", "_method", b"_method", "_quality", b"_quality", "lossless", b"lossless", "method", b"method", "quality", b"quality"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_alpha_quality", b"_alpha_quality", "_lossless", b"_lossless", "_method", b"_method", "_quality", b"_quality", "_resize", b"_resize", "alpha_quality", b"alpha_quality", "lossless", b"lossless", "method", b"method", "quality", b"quality", "resize", b"resize"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__alpha_quality: _TypeAlias = _typing.Literal["alpha_quality"]  # noqa: Y015
+    _WhichOneofArgType__alpha_quality: _TypeAlias = _typing.Literal["_alpha_quality", b"_alpha_quality"]  # noqa: Y015
     _WhichOneofReturnType__lossless: _TypeAlias = _typing.Literal["lossless"]  # noqa: Y015
     _WhichOneofArgType__lossless: _TypeAlias = _typing.Literal["_lossless", b"_lossless"]  # noqa: Y015
     _WhichOneofReturnType__method: _TypeAlias = _typing.Literal["method"]  # noqa: Y015
     _WhichOneofArgType__method: _TypeAlias = _typing.Literal["_method", b"_method"]  # noqa: Y015
     _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
     _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
+    _WhichOneofReturnType__resize: _TypeAlias = _typing.Literal["resize"]  # noqa: Y015
+    _WhichOneofArgType__resize: _TypeAlias = _typing.Literal["_resize", b"_resize"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__alpha_quality) -> _WhichOneofReturnType__alpha_quality | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__lossless) -> _WhichOneofReturnType__lossless | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__method) -> _WhichOneofReturnType__method | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quality) -> _WhichOneofReturnType__quality | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resize) -> _WhichOneofReturnType__resize | None: ...
 
 Global___WebpOptions: _TypeAlias = WebpOptions  # noqa: Y015
 
@@ -393,9 +457,12 @@ class AvifOptions(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RESIZE_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
     SPEED_FIELD_NUMBER: _builtins.int
     SUBSAMPLING_FIELD_NUMBER: _builtins.int
+    resize: _builtins.float
+    """Factor on both sides of the image before it is encoded, above 0, at most 1."""
     quality: _builtins.int
     """Quality, 0 to 100."""
     speed: _builtins.int
@@ -405,20 +472,25 @@ class AvifOptions(_message.Message):
     def __init__(
         self,
         *,
+        resize: _builtins.float | None = ...,
         quality: _builtins.int | None = ...,
         speed: _builtins.int | None = ...,
         subsampling: Global___ChromaSubsampling.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "_speed", b"_speed", "quality", b"quality", "speed", b"speed"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "_resize", b"_resize", "_speed", b"_speed", "quality", b"quality", "resize", b"resize", "speed", b"speed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "_speed", b"_speed", "quality", b"quality", "speed", b"speed", "subsampling", b"subsampling"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_quality", b"_quality", "_resize", b"_resize", "_speed", b"_speed", "quality", b"quality", "resize", b"resize", "speed", b"speed", "subsampling", b"subsampling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__quality: _TypeAlias = _typing.Literal["quality"]  # noqa: Y015
     _WhichOneofArgType__quality: _TypeAlias = _typing.Literal["_quality", b"_quality"]  # noqa: Y015
+    _WhichOneofReturnType__resize: _TypeAlias = _typing.Literal["resize"]  # noqa: Y015
+    _WhichOneofArgType__resize: _TypeAlias = _typing.Literal["_resize", b"_resize"]  # noqa: Y015
     _WhichOneofReturnType__speed: _TypeAlias = _typing.Literal["speed"]  # noqa: Y015
     _WhichOneofArgType__speed: _TypeAlias = _typing.Literal["_speed", b"_speed"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__quality) -> _WhichOneofReturnType__quality | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resize) -> _WhichOneofReturnType__resize | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__speed) -> _WhichOneofReturnType__speed | None: ...
 
@@ -430,21 +502,30 @@ class PngOptions(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RESIZE_FIELD_NUMBER: _builtins.int
     COMPRESS_LEVEL_FIELD_NUMBER: _builtins.int
+    resize: _builtins.float
+    """Factor on both sides of the image before it is encoded, above 0, at most 1."""
     compress_level: _builtins.int
     """DEFLATE level, 0 to 9."""
     def __init__(
         self,
         *,
+        resize: _builtins.float | None = ...,
         compress_level: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_compress_level", b"_compress_level", "compress_level", b"compress_level"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_compress_level", b"_compress_level", "_resize", b"_resize", "compress_level", b"compress_level", "resize", b"resize"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_compress_level", b"_compress_level", "compress_level", b"compress_level"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_compress_level", b"_compress_level", "_resize", b"_resize", "compress_level", b"compress_level", "resize", b"resize"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__compress_level: _TypeAlias = _typing.Literal["compress_level"]  # noqa: Y015
     _WhichOneofArgType__compress_level: _TypeAlias = _typing.Literal["_compress_level", b"_compress_level"]  # noqa: Y015
+    _WhichOneofReturnType__resize: _TypeAlias = _typing.Literal["resize"]  # noqa: Y015
+    _WhichOneofArgType__resize: _TypeAlias = _typing.Literal["_resize", b"_resize"]  # noqa: Y015
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__compress_level) -> _WhichOneofReturnType__compress_level | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resize) -> _WhichOneofReturnType__resize | None: ...
 
 Global___PngOptions: _TypeAlias = PngOptions  # noqa: Y015
 
@@ -454,8 +535,11 @@ class Jpeg2000Options(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RESIZE_FIELD_NUMBER: _builtins.int
     RATIO_FIELD_NUMBER: _builtins.int
     PSNR_DB_FIELD_NUMBER: _builtins.int
+    resize: _builtins.float
+    """Factor on both sides of the image before it is encoded, above 0, at most 1."""
     ratio: _builtins.float
     """Compression ratio aimed at, at least 1 (1 is nearly lossless)."""
     psnr_db: _builtins.float
@@ -463,44 +547,125 @@ class Jpeg2000Options(_message.Message):
     def __init__(
         self,
         *,
+        resize: _builtins.float | None = ...,
         ratio: _builtins.float | None = ...,
         psnr_db: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_psnr_db", b"_psnr_db", "_ratio", b"_ratio", "psnr_db", b"psnr_db", "ratio", b"ratio"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_psnr_db", b"_psnr_db", "_ratio", b"_ratio", "_resize", b"_resize", "psnr_db", b"psnr_db", "ratio", b"ratio", "resize", b"resize"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_psnr_db", b"_psnr_db", "_ratio", b"_ratio", "psnr_db", b"psnr_db", "ratio", b"ratio"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_psnr_db", b"_psnr_db", "_ratio", b"_ratio", "_resize", b"_resize", "psnr_db", b"psnr_db", "ratio", b"ratio", "resize", b"resize"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__psnr_db: _TypeAlias = _typing.Literal["psnr_db"]  # noqa: Y015
     _WhichOneofArgType__psnr_db: _TypeAlias = _typing.Literal["_psnr_db", b"_psnr_db"]  # noqa: Y015
     _WhichOneofReturnType__ratio: _TypeAlias = _typing.Literal["ratio"]  # noqa: Y015
     _WhichOneofArgType__ratio: _TypeAlias = _typing.Literal["_ratio", b"_ratio"]  # noqa: Y015
+    _WhichOneofReturnType__resize: _TypeAlias = _typing.Literal["resize"]  # noqa: Y015
+    _WhichOneofArgType__resize: _TypeAlias = _typing.Literal["_resize", b"_resize"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__psnr_db) -> _WhichOneofReturnType__psnr_db | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ratio) -> _WhichOneofReturnType__ratio | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resize) -> _WhichOneofReturnType__resize | None: ...
 
 Global___Jpeg2000Options: _TypeAlias = Jpeg2000Options  # noqa: Y015
 
 @_typing.final
 class TiffOptions(_message.Message):
-    """Options of TIFF: none; LZW with horizontal differencing."""
+    """Options of TIFF."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    RESIZE_FIELD_NUMBER: _builtins.int
+    COMPRESSION_FIELD_NUMBER: _builtins.int
+    resize: _builtins.float
+    """Factor on both sides of the image before it is encoded, above 0, at most 1."""
+    compression: Global___TiffCompression.ValueType
+    """Coding of the samples."""
     def __init__(
         self,
+        *,
+        resize: _builtins.float | None = ...,
+        compression: Global___TiffCompression.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_resize", b"_resize", "resize", b"resize"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_resize", b"_resize", "compression", b"compression", "resize", b"resize"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__resize: _TypeAlias = _typing.Literal["resize"]  # noqa: Y015
+    _WhichOneofArgType__resize: _TypeAlias = _typing.Literal["_resize", b"_resize"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resize) -> _WhichOneofReturnType__resize | None: ...
 
 Global___TiffOptions: _TypeAlias = TiffOptions  # noqa: Y015
 
 @_typing.final
 class TgaOptions(_message.Message):
-    """Options of TGA: none; run lengths."""
+    """Options of TGA."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESIZE_FIELD_NUMBER: _builtins.int
+    resize: _builtins.float
+    """Factor on both sides of the image before it is encoded, above 0, at most 1."""
+    def __init__(
+        self,
+        *,
+        resize: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_resize", b"_resize", "resize", b"resize"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_resize", b"_resize", "resize", b"resize"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__resize: _TypeAlias = _typing.Literal["resize"]  # noqa: Y015
+    _WhichOneofArgType__resize: _TypeAlias = _typing.Literal["_resize", b"_resize"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resize) -> _WhichOneofReturnType__resize | None: ...
+
+Global___TgaOptions: _TypeAlias = TgaOptions  # noqa: Y015
+
+@_typing.final
+class GifOptions(_message.Message):
+    """Options of GIF."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESIZE_FIELD_NUMBER: _builtins.int
+    COLORS_FIELD_NUMBER: _builtins.int
+    DITHER_FIELD_NUMBER: _builtins.int
+    resize: _builtins.float
+    """Factor on both sides of the image before it is encoded, above 0, at most 1."""
+    colors: _builtins.int
+    """Number of colours, 2 to 256; a transparent one is among them."""
+    dither: _builtins.bool
+    """Dithering by Floyd and Steinberg, where colours are lost."""
+    def __init__(
+        self,
+        *,
+        resize: _builtins.float | None = ...,
+        colors: _builtins.int | None = ...,
+        dither: _builtins.bool | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_colors", b"_colors", "_dither", b"_dither", "_resize", b"_resize", "colors", b"colors", "dither", b"dither", "resize", b"resize"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_colors", b"_colors", "_dither", b"_dither", "_resize", b"_resize", "colors", b"colors", "dither", b"dither", "resize", b"resize"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__colors: _TypeAlias = _typing.Literal["colors"]  # noqa: Y015
+    _WhichOneofArgType__colors: _TypeAlias = _typing.Literal["_colors", b"_colors"]  # noqa: Y015
+    _WhichOneofReturnType__dither: _TypeAlias = _typing.Literal["dither"]  # noqa: Y015
+    _WhichOneofArgType__dither: _TypeAlias = _typing.Literal["_dither", b"_dither"]  # noqa: Y015
+    _WhichOneofReturnType__resize: _TypeAlias = _typing.Literal["resize"]  # noqa: Y015
+    _WhichOneofArgType__resize: _TypeAlias = _typing.Literal["_resize", b"_resize"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__colors) -> _WhichOneofReturnType__colors | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__dither) -> _WhichOneofReturnType__dither | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__resize) -> _WhichOneofReturnType__resize | None: ...
+
+Global___GifOptions: _TypeAlias = GifOptions  # noqa: Y015
+
+@_typing.final
+class RepackOptions(_message.Message):
+    """Options of repacking: none."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -513,7 +678,7 @@ class TgaOptions(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___TgaOptions: _TypeAlias = TgaOptions  # noqa: Y015
+Global___RepackOptions: _TypeAlias = RepackOptions  # noqa: Y015
 
 @_typing.final
 class CodecInfo(_message.Message):
@@ -528,6 +693,7 @@ class CodecInfo(_message.Message):
     FILE_EXTENSION_FIELD_NUMBER: _builtins.int
     LOSSLESS_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
+    INPUT_MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Codec name, such as "dct"."""
     technique: _builtins.str
@@ -540,6 +706,8 @@ class CodecInfo(_message.Message):
     """File name extension with the dot."""
     lossless: _builtins.bool
     """True when decoding gives back every pixel under its default options."""
+    input_media_type: _builtins.str
+    """Media type of the files that it takes; empty when it takes any image."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodecParameter]:
         """Options in the order of the fields of its options message."""
@@ -554,10 +722,11 @@ class CodecInfo(_message.Message):
         file_extension: _builtins.str = ...,
         lossless: _builtins.bool = ...,
         parameters: _abc.Iterable[Global___CodecParameter] | None = ...,
+        input_media_type: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "file_extension", b"file_extension", "lossless", b"lossless", "media_type", b"media_type", "name", b"name", "parameters", b"parameters", "technique", b"technique"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "file_extension", b"file_extension", "input_media_type", b"input_media_type", "lossless", b"lossless", "media_type", b"media_type", "name", b"name", "parameters", b"parameters", "technique", b"technique"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -175,7 +175,9 @@ class CompressionStats(_message.Message):
     bits_per_pixel: _builtins.float
     """8 x output_bytes / (width x height)."""
     psnr_db: _builtins.float
-    """Peak signal-to-noise ratio over all samples in dB; infinity when nothing was lost. Unset when skipped."""
+    """Peak signal-to-noise ratio over all samples in dB; infinity when nothing was lost. Unset when skipped.
+    An image that was encoded smaller is scaled back for it and for ssim.
+    """
     ssim: _builtins.float
     """Mean structural similarity (Wang et al. 2004), -1..1. Unset when skipped or when a side is under 7 px."""
     input_decode_ms: _builtins.float
@@ -226,19 +228,25 @@ class DecompressRequest(_message.Message):
 
     DATA_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
+    RESTORE_FILE_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
     """A file that one of the codecs wrote, or any image file the server reads."""
     format: _image_pb2.ImageFormat.ValueType
     """How to write the image: PNG or bare samples."""
+    restore_file: _builtins.bool
+    """Give back the very file that a codec of files took (CodecInfo.input_media_type), such as a repacked JPEG;
+    format is for all others.
+    """
     def __init__(
         self,
         *,
         data: _builtins.bytes = ...,
         format: _image_pb2.ImageFormat.ValueType = ...,
+        restore_file: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "format", b"format"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "format", b"format", "restore_file", b"restore_file"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -255,14 +263,20 @@ class DecompressResponse(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     CODEC_FIELD_NUMBER: _builtins.int
     DECODE_MS_FIELD_NUMBER: _builtins.int
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    FILE_EXTENSION_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
-    """The image, written as format says."""
+    """The image, written as format says, or the file restored."""
     format: _image_pb2.ImageFormat.ValueType
-    """How image is written; never unspecified. Bare samples have size.channels samples a pixel."""
+    """How image is written; unspecified only for a file restored. Bare samples have size.channels samples a pixel."""
     codec: _builtins.str
     """Name of the codec whose file it was, or of the image format when no codec of ours writes it."""
     decode_ms: _builtins.float
     """Milliseconds to decompress."""
+    media_type: _builtins.str
+    """Media type of image, such as "image/png"; "application/octet-stream" for bare samples."""
+    file_extension: _builtins.str
+    """File name extension of image with the dot; empty for bare samples."""
     @_builtins.property
     def size(self) -> _image_pb2.ImageSize:
         """Size of the image."""
@@ -275,10 +289,12 @@ class DecompressResponse(_message.Message):
         size: _image_pb2.ImageSize | None = ...,
         codec: _builtins.str = ...,
         decode_ms: _builtins.float = ...,
+        media_type: _builtins.str = ...,
+        file_extension: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "decode_ms", b"decode_ms", "format", b"format", "image", b"image", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "decode_ms", b"decode_ms", "file_extension", b"file_extension", "format", b"format", "image", b"image", "media_type", b"media_type", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

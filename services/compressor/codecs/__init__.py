@@ -8,8 +8,8 @@
 (5, 7, 3)
 """
 
-from services.compressor.codecs import avif, dct, jpeg, jpeg2000, kmeans, png, tga, tiff, webp
-from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Codec, Parameter, Pixels
+from services.compressor.codecs import avif, dct, gif, jpeg, jpeg2000, kmeans, png, repack, tga, tiff, webp
+from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Codec, FileCodec, Parameter, Pixels
 from services.compressor.codecs.errors import (
     CodecError,
     CorruptDataError,
@@ -29,13 +29,15 @@ from services.compressor.codecs.metrics import (
     ssim,
     ssimulacra2,
 )
-from services.compressor.codecs.registry import codec_class, get_codec, list_codecs
+from services.compressor.codecs.registry import codec_class, get_codec, list_codecs, list_file_codecs
+from services.compressor.codecs.resizing import resized
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
     "Codec",
     "CodecError",
     "CorruptDataError",
+    "FileCodec",
     "InvalidOptionError",
     "MissingPackageError",
     "Parameter",
@@ -50,15 +52,19 @@ __all__ = [
     "dct",
     "decode",
     "get_codec",
+    "gif",
     "identify",
     "jpeg",
     "jpeg2000",
     "kmeans",
     "list_codecs",
+    "list_file_codecs",
     "ms_ssim",
     "png",
     "psnr",
     "psnr_y",
+    "repack",
+    "resized",
     "ssim",
     "ssimulacra2",
     "tga",

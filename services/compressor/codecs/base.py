@@ -103,6 +103,11 @@ class Codec(ABC):
             for option in [_option_of(f)]
         )
 
+    @classmethod
+    def choices(cls) -> dict[str, tuple[object, ...]]:
+        """Returns, of each option that is a choice, all that it takes."""
+        return {f.name: values for f in fields(cls) if (values := _option_of(f).values)}
+
     @abstractmethod
     def _encode(self, image: Pixels) -> bytes:
         """Compresses an image that was checked."""
@@ -122,3 +127,32 @@ class Codec(ABC):
 
 def _option_of(option_field: Field[Any]) -> Option:
     return option_field.metadata["option"]
+
+
+@dataclass(frozen=True)
+class FileCodec(Codec):
+    """A codec that takes files of one format instead of pixels, and gives them back byte for byte."""
+
+    is_lossless = True
+    input_media_type: ClassVar[str]
+    """Media type of the files that it takes and gives back."""
+    input_file_extension: ClassVar[str]
+    """Extension of such files' names, with the dot."""
+
+    @abstractmethod
+    def encode_file(self, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
+        """Compresses a file.
+
+        Raises:
+            CorruptDataError: It is not of this format, or it is broken.
+            UnsupportedImageError: It is of a kind that cannot be given back byte for byte.
+            TooManyPixelsError: Its header announces more than `max_pixels` pixels.
+        """
+
+    @classmethod
+    @abstractmethod
+    def restore_file(cls, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
+        """Gives back the file that was compressed; raises as `decode` does."""
+
+    def _encode(self, image: Pixels) -> bytes:  # noqa: ARG002 - takes no image
+        raise UnsupportedImageError(f"{self.id} takes {self.input_media_type} files, not pixels")

@@ -9,10 +9,12 @@ from services.compressor.codecs.errors import CorruptDataError, UnsupportedImage
 from services.compressor.codecs.kmeans import Kmeans, is_kmeans, packing
 from services.compressor.codecs.pillow_codec import PillowCodec
 from services.compressor.codecs.reading import open_image, read_pixels
-from services.compressor.codecs.registry import codec_class, list_codecs
+from services.compressor.codecs.registry import codec_class, list_codecs, list_file_codecs
+from services.compressor.codecs.repack.codec import Repack
+from services.compressor.codecs.repack.file import CONTAINER_CODEC
 from services.compressor.codecs.seed import SeedCodec, is_seed, read_origin
 
-_CONTAINER_CODECS = {1: Dct.id, packing.CONTAINER_CODEC: Kmeans.id}
+_CONTAINER_CODECS = {1: Dct.id, packing.CONTAINER_CODEC: Kmeans.id, CONTAINER_CODEC: Repack.id}
 _ANY = 1 << 64
 """More pixels than a container can announce."""
 
@@ -63,7 +65,7 @@ def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
             f"the file holds a seed, not samples: only a generator with the model {origin.model_digest}... "
             "can give back the image"
         )
-    if codec_id in {codec.id for codec in list_codecs()}:
+    if codec_id in {codec.id for codec in (*list_codecs(), *list_file_codecs())}:
         return codec_class(codec_id).decode(data, max_pixels=max_pixels)
     return read_pixels(data, max_pixels)
 

@@ -24,6 +24,8 @@ class Option:
     """Its default, for a reader; empty when it is unset by default."""
     convert: Callable[[object], object]
     """Returns an accepted value in the field's type; raises ValueError for any other."""
+    values: tuple[object, ...] = ()
+    """All that it takes, of an option that is a choice."""
 
 
 def whole(
@@ -65,7 +67,7 @@ def flag(default: bool, description: str) -> Any:
             raise ValueError
         return value
 
-    return _declare(default, "true or false", description, str(default).lower(), convert)
+    return _declare(default, "true or false", description, str(default).lower(), convert, (False, True))
 
 
 def choice(
@@ -79,7 +81,7 @@ def choice(
         return str(value)
 
     accepts = ", ".join(values[:-1]) + " or " + values[-1]
-    return _declare(default, accepts, description, default_text, convert)
+    return _declare(default, accepts, description, default_text, convert, values)
 
 
 def _declare(
@@ -88,8 +90,9 @@ def _declare(
     description: str,
     default_text: str | None,
     convert: Callable[[object], object],
+    values: tuple[object, ...] = (),
 ) -> Any:
     if default_text is None:
         default_text = "" if default is None else str(default)
-    option = Option(accepts, description, default_text, convert)
+    option = Option(accepts, description, default_text, convert, values)
     return field(default=default, metadata={"option": option})

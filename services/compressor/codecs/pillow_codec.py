@@ -11,7 +11,9 @@ from PIL import Image
 
 from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Codec, Pixels
 from services.compressor.codecs.errors import UnsupportedImageError
+from services.compressor.codecs.options import real
 from services.compressor.codecs.reading import read_pixels
+from services.compressor.codecs.resizing import resized
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,14 @@ class PillowCodec(Codec):
     max_side_px: ClassVar[int]
     """Longest side that the format or its library can hold."""
 
+    resize: float = real(
+        1.0,
+        "above 0, at most 1",
+        lambda value: 0 < value <= 1,
+        "Factor on both sides of the image before it is encoded.",
+        default_text="1",
+    )
+
     @classmethod
     def decode(cls, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
         """See `Codec.decode`; also reads such files written by others."""
@@ -32,12 +42,20 @@ class PillowCodec(Codec):
 
     def _encode(self, image: Pixels) -> bytes:
         buffer = io.BytesIO()
-        squeezed = image[..., 0] if image.shape[2] == 1 else image
-        Image.fromarray(squeezed).save(buffer, self.pillow_format, **self._save_options())
+        picture = self._prepared(resized(image, *self._target_px(image)))
+        picture.save(buffer, self.pillow_format, **self._save_options())
         return buffer.getvalue()
 
-    def _check_image(self, image: Pixels) -> None:
+    def _prepared(self, image: Pixels) -> Image.Image:
+        """Returns what is saved."""
+        return Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
+
+    def _target_px(self, image: Pixels) -> tuple[int, int]:
         height_px, width_px, _ = image.shape
+        return max(1, round(width_px * self.resize)), max(1, round(height_px * self.resize))
+
+    def _check_image(self, image: Pixels) -> None:
+        width_px, height_px = self._target_px(image)
         if max(height_px, width_px) > self.max_side_px:
             raise UnsupportedImageError(
                 f"{self.id} holds sides up to {self.max_side_px} pixels; "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from services.compressor.codecs.base import Codec
+from services.compressor.codecs.base import Codec, FileCodec
 from services.compressor.codecs.errors import InvalidOptionError, UnknownCodecError
 
 CodecClass = TypeVar("CodecClass", bound=type[Codec])
@@ -25,8 +25,15 @@ def register(codec: CodecClass) -> CodecClass:
 
 
 def list_codecs() -> tuple[type[Codec], ...]:
-    """Returns every codec, sorted by technique and id."""
-    return tuple(sorted(_codecs.values(), key=lambda codec: (codec.technique, codec.id)))
+    """Returns every codec of pixels, sorted by technique and id."""
+    codecs = (codec for codec in _codecs.values() if not issubclass(codec, FileCodec))
+    return tuple(sorted(codecs, key=lambda codec: (codec.technique, codec.id)))
+
+
+def list_file_codecs() -> tuple[type[FileCodec], ...]:
+    """Returns every codec of files, sorted by id."""
+    codecs = (codec for codec in _codecs.values() if issubclass(codec, FileCodec))
+    return tuple(sorted(codecs, key=lambda codec: codec.id))
 
 
 def codec_class(codec_id: str) -> type[Codec]:

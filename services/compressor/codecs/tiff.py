@@ -1,29 +1,36 @@
-"""TIFF with LZW through libtiff."""
+"""TIFF through libtiff."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from services.compressor.codecs.options import choice
 from services.compressor.codecs.pillow_codec import PillowCodec
 from services.compressor.codecs.registry import register
 
 _PREDICTOR_TAG = 317
 _HORIZONTAL_DIFFERENCING = 2
+_PILLOW_NAMES = {"lzw": "tiff_lzw", "packbits": "packbits", "deflate": "tiff_adobe_deflate"}
 
 
 @register
 @dataclass(frozen=True)
 class Tiff(PillowCodec):
-    """TIFF 6.0 with LZW over the differences of neighbouring pixels."""
+    """TIFF 6.0; LZW and DEFLATE work on the differences of neighbouring pixels, PackBits on run lengths."""
 
     id = "tiff"
-    description = "TIFF with LZW, lossless."
+    description = "TIFF with LZW, PackBits or DEFLATE, lossless."
     media_type = "image/tiff"
     file_extension = ".tif"
     is_lossless = True
     pillow_format = "TIFF"
     max_side_px = 2**31 - 1
 
+    compression: str = choice("lzw", tuple(_PILLOW_NAMES), "Coding of the samples.")
+
     def _save_options(self) -> dict[str, Any]:
-        return {"compression": "tiff_lzw", "tiffinfo": {_PREDICTOR_TAG: _HORIZONTAL_DIFFERENCING}}
+        options: dict[str, Any] = {"compression": _PILLOW_NAMES[self.compression]}
+        if self.compression != "packbits":  # which has no predictor
+            options["tiffinfo"] = {_PREDICTOR_TAG: _HORIZONTAL_DIFFERENCING}
+        return options

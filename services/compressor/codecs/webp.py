@@ -27,6 +27,7 @@ class Webp(PillowCodec):
     quality: int = whole(80, 0, 100, "Quality; when lossless, the effort.")
     lossless: bool = flag(False, "Without loss.")
     method: int = whole(4, 0, 6, "Effort, 0 (fast) to 6 (small).")
+    alpha_quality: int = whole(100, 0, 100, "Quality of the transparency; 100 keeps it.")
 
     def _save_options(self) -> dict[str, Any]:
         # Without `exact`, the colour of transparent pixels would be lost even when lossless.
@@ -34,5 +35,6 @@ class Webp(PillowCodec):
             "quality": self.quality,
             "lossless": self.lossless,
             "method": self.method,
+            "alpha_quality": self.alpha_quality,
             "exact": self.lossless,
         }

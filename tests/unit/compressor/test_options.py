@@ -7,7 +7,13 @@ from ganpress.v1 import codec_pb2
 from ganpress.v1.codec_pb2 import CodecOptions
 from google.protobuf.descriptor import FieldDescriptor
 
-from services.compressor.codecs import InvalidOptionError, codec_class, get_codec, list_codecs
+from services.compressor.codecs import (
+    InvalidOptionError,
+    codec_class,
+    get_codec,
+    list_codecs,
+    list_file_codecs,
+)
 from services.compressor.errors import RequestError
 from services.compressor.options import codec_from
 
@@ -16,7 +22,9 @@ FIELDS = list(CodecOptions.DESCRIPTOR.oneofs_by_name["codec"].fields)
 
 def test_a_message_for_every_codec() -> None:
     """The API has options for each codec, and no others."""
-    assert sorted(field.name for field in FIELDS) == sorted(codec.id for codec in list_codecs())
+    assert sorted(field.name for field in FIELDS) == sorted(
+        codec.id for codec in (*list_codecs(), *list_file_codecs())
+    )
 
 
 @pytest.mark.parametrize("field", FIELDS, ids=lambda field: field.name)
@@ -69,7 +77,9 @@ def test_set_fields_are_passed() -> None:
 
 def test_no_codec() -> None:
     """Without a codec, the message lists those that exist."""
-    with pytest.raises(RequestError, match="set the options of one of avif, dct, jpeg, jpeg2000, kmeans"):
+    with pytest.raises(
+        RequestError, match="set the options of one of avif, dct, gif, jpeg, jpeg2000, kmeans"
+    ):
         codec_from(CodecOptions())
 
 

@@ -16,13 +16,22 @@ from ganpress.v1 import codec_pb2
 from ganpress.v1 import compressor_service_pb2 as pb
 from ganpress.v1.codec_pb2 import CodecOptions
 from ganpress.v1.compressor_service_pb2_grpc import CompressorServiceStub
-from ganpress.v1.image_pb2 import IMAGE_FORMAT_PNG, IMAGE_FORMAT_RAW_U8
+from ganpress.v1.image_pb2 import IMAGE_FORMAT_PNG, IMAGE_FORMAT_RAW_U8, IMAGE_FORMAT_UNSPECIFIED
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from PIL import Image
 
 from services.common.server import MAX_MESSAGE_BYTES
-from services.compressor.codecs import decode, get_codec, list_codecs, psnr, ssim
+from services.compressor.codecs import (
+    decode,
+    get_codec,
+    list_codecs,
+    list_file_codecs,
+    psnr,
+    repack,
+    resized,
+    ssim,
+)
 from services.compressor.service import build_service
 from services.compressor.settings import CompressorSettings
 from tests.helpers.images import jpeg_file, png_file
@@ -101,6 +110,15 @@ async def test_options_reach_the_codec(stub: Any) -> None:
     assert response.data == get_codec("dct", threshold=0.03, color_space="ycbcr").encode(decode(PNG))
 
 
+async def test_resized_image_is_measured_at_its_first_size(stub: Any) -> None:
+    """An image that was encoded smaller is scaled back before it is compared."""
+    options = CodecOptions(png=codec_pb2.PngOptions(resize=0.5))
+    response = await stub.Compress(pb.CompressRequest(image=PNG, options=options))
+    assert decode(response.data).shape == (24, 32, 3)
+    assert (response.stats.size.width_px, response.stats.size.height_px) == (64, 48)
+    assert response.stats.psnr_db == pytest.approx(psnr(decode(PNG), resized(decode(response.data), 64, 48)))
+
+
 async def test_metrics_can_be_skipped(stub: Any) -> None:
     """Without metrics there are no numbers about quality."""
     stats = (await stub.Compress(request(skip_metrics=True))).stats
@@ -119,13 +137,18 @@ async def test_small_images_have_no_ssim(stub: Any) -> None:
 async def test_list_codecs(stub: Any) -> None:
     """The list has every codec with its options, and the server's limits."""
     response = await stub.ListCodecs(pb.ListCodecsRequest())
-    assert [info.name for info in response.codecs] == [codec.id for codec in list_codecs()]
+    assert [info.name for info in response.codecs] == [
+        codec.id for codec in (*list_codecs(), *list_file_codecs())
+    ]
     dct = next(info for info in response.codecs if info.name == "dct")
     assert [parameter.name for parameter in dct.parameters] == [
         field.name for field in codec_pb2.DctOptions.DESCRIPTOR.fields
     ]
     assert dct.parameters[1].accepts == "1..100"
-    assert {info.name for info in response.codecs if info.lossless} == {"png", "jpeg2000", "tiff", "tga"}
+    assert {info.name for info in response.codecs if info.lossless} == {
+        *("png", "jpeg2000", "tiff", "tga", "repack")
+    }
+    assert [info.name for info in response.codecs if info.input_media_type] == ["repack"]
     assert (response.max_pixels, response.max_message_bytes) == (MAX_PIXELS, MAX_MESSAGE_BYTES)
     assert response.ganpress_version
 
@@ -183,6 +206,36 @@ async def test_transparency_into_jpeg(stub: Any) -> None:
     code, details = await failure(stub.Compress(request(png_file(channels=4))))
     assert code is grpc.StatusCode.INVALID_ARGUMENT
     assert "these can: dct" in details
+
+
+async def test_repacked_jpeg(stub: Any) -> None:
+    """A JPEG is repacked from its file, and comes back as that file or as pixels, as the caller wants."""
+    data = jpeg_file()
+    response = await stub.Compress(request(data, "repack"))
+    assert response.data == repack.pack(data)
+    assert (response.codec, response.file_extension) == ("repack", ".gpc")
+    assert math.isinf(response.stats.psnr_db)
+    assert response.stats.output_bytes < response.stats.input_bytes
+    back = await stub.Decompress(pb.DecompressRequest(data=response.data, restore_file=True))
+    assert back.image == data
+    assert (back.format, back.media_type) == (IMAGE_FORMAT_UNSPECIFIED, "image/jpeg")
+    assert (back.file_extension, back.codec, back.size.width_px) == (".jpg", "repack", 64)
+    pixels = await stub.Decompress(pb.DecompressRequest(data=response.data))
+    assert (pixels.format, pixels.media_type, pixels.file_extension) == (
+        IMAGE_FORMAT_PNG,
+        "image/png",
+        ".png",
+    )
+    assert np.array_equal(decode(pixels.image), decode(data))
+    other = await stub.Decompress(pb.DecompressRequest(data=data, restore_file=True))
+    assert (other.format, other.file_extension) == (IMAGE_FORMAT_PNG, ".png")
+
+
+async def test_repacking_what_is_no_jpeg(stub: Any) -> None:
+    """Only JPEG files are repacked."""
+    code, details = await failure(stub.Compress(request(PNG, "repack")))
+    assert code is grpc.StatusCode.INVALID_ARGUMENT
+    assert "repack takes JPEG files" in details
 
 
 async def test_unknown_image_format(stub: Any) -> None:

@@ -14,7 +14,9 @@ Table = npt.NDArray[np.int32]
 DECISIONS = 8
 """Is it 0, is it 1, ..., is it 7 or more: the models of a context."""
 VOTERS = 8
-"""Contexts of each decision; those that need fewer use the first ones."""
+"""Contexts of each decision about a magnitude; those that need fewer use the first ones."""
+LIGHT_VOTERS = 4
+"""The same in files that are to be read quickly."""
 
 
 def _classes(limits: list[int], size: int) -> Table:
@@ -74,4 +76,5 @@ MAGNITUDE_SETS = 0
 SIGN_SETS = 2 * 6 * DECISIONS * 3
 END_SETS = SIGN_SETS + 12
 SPLIT_SETS = END_SETS + 30
-WEIGHT_SETS = SPLIT_SETS + 4
+LIGHT_SETS = SPLIT_SETS + 4
+WEIGHT_SETS = LIGHT_SETS + 6 * DECISIONS * 3

@@ -23,11 +23,13 @@ from services.compressor.codecs.dct.contexts import (
     END_SETS,
     EXPECTED,
     FREQUENCY,
+    LIGHT_SETS,
     LOCAL,
     REFERENCE,
     SCAN_CLASS,
     SIGN_SETS,
     SPLIT_SETS,
+    VOTERS,
 )
 from services.compressor.codecs.dct.scan import BUCKET_OF, BUCKETS, EXTENTS, SCANS
 from services.compressor.codecs.dct.transforms import EDGE, INVERSE, inverse_transform
@@ -68,21 +70,21 @@ def vote(
 ) -> Any:
     """Codes one bit by the first `voters` contexts; like `coding.code_mixed`, with room for 8 weights a set."""
     total = np.int64(0)
-    base = selected * 8
+    base = np.uint64(selected * 8)
     for i in range(voters):
-        votes[i] = STRETCH[models[contexts[i]] >> 19]
-        total += np.int64(votes[i]) * np.int64(weights[base + i])
+        votes[i] = STRETCH[np.uint32(models[contexts[i]]) >> np.uint32(19)]
+        total += np.int64(votes[i]) * np.int64(weights[base + np.uint64(i)])
     chance = np.int64(SQUASH[min(max(total >> 16, -2047), 2047) + 2048])
     bit = code_bit(coder, buffer, bit, chance)
     error = ((bit << 16) - chance) * _RATE
     target = bit * 4194303
     for i in range(voters):
-        weight = np.int64(weights[base + i]) + ((np.int64(votes[i]) * error + (1 << 19)) >> 20)
-        weights[base + i] = min(max(weight, -_MAX_WEIGHT), _MAX_WEIGHT)
+        weight = np.int64(weights[base + np.uint64(i)]) + ((np.int64(votes[i]) * error + (1 << 19)) >> 20)
+        weights[base + np.uint64(i)] = min(max(weight, -_MAX_WEIGHT), _MAX_WEIGHT)
         state = np.int64(models[contexts[i]])
         count = state & 511
         probability = state >> 9
-        probability += (target - probability) * RATES[count] >> 16
+        probability += (target - probability) * RATES[np.uint64(count)] >> 16
         if count < _LIMIT:
             count += 1
         models[contexts[i]] = probability << 9 | count
@@ -121,7 +123,7 @@ def code_magnitude(
             return decisions
         if decisions < DECISIONS - 1:
             for i in range(voters):
-                contexts[i] += 1
+                contexts[i] += np.uint64(1)
         decisions += 1
     # An Elias gamma code of what is left, the length by adaptive bits.
     rest = value - _UNARY + 1
@@ -159,13 +161,14 @@ def code_plane(
     plane: Any,
     reference_kind: Any,
     codes_sizes: Any,
+    voters: Any,
     rounding: Any,
 ) -> Any:
     """Codes a plane."""
     decoding = coder[MODE] == DECODE
     units_y, units_x = sizes.shape
     plane_class = min(plane, 1)
-    contexts = np.zeros(8, np.int64)
+    contexts = np.zeros(8, np.uint64)  # unsigned: Numba need not ask for negative indices
     votes = np.zeros(8, np.int32)
     magnitudes = np.zeros(36 * 36, np.int32)
     work = np.zeros(1024, np.int32)
@@ -310,7 +313,7 @@ def code_plane(
                         cell = (i >> 3 >> shift) * 8 + ((i & 7) >> shift)
                         reference_class[i] = REFERENCE[reference_profile[a, b, cell]]
                 # --- the edges' frequencies
-                for v in range(limit):
+                for v in range(limit if voters == VOTERS else 1):
                     from_top[v] = 0
                     from_left[v] = 0
                     if has_top:
@@ -350,12 +353,6 @@ def code_plane(
                 cell = (u >> level) * 8 + (v >> level)
                 ahead = np.int64(expected_class[cell])
                 inverse_step = np.int64(inverse_steps[level * 1024 + position])
-                top_place = min(u, 4) * 3 + (0 if v == 0 else 1 if v < 4 else 2)
-                left_place = min(v, 4) * 3 + (0 if u == 0 else 1 if u < 4 else 2)
-                top_rest = from_top[v] if has_top and u < 4 else np.int64(0)
-                left_rest = from_left[u] if has_left and v < 4 else np.int64(0)
-                top_level = np.int64(EDGE_LEVEL[min(abs(top_rest) * inverse_step >> 16, 63)])
-                left_level = np.int64(EDGE_LEVEL[min(abs(left_rest) * inverse_step >> 16, 63)])
                 other = np.int64(0)
                 known = np.int64(0)
                 if reference_kind == 1:
@@ -369,13 +366,20 @@ def code_plane(
                 contexts[1] = _EXPECTED + ((kind * 12 + near) * 12 + ahead) * 8
                 contexts[2] = _PATTERN + (kind * 432 + pattern) * 8
                 contexts[3] = _REFERENCE + (((plane_class * 12 + diagonal) * 12 + ahead) * 16 + known) * 8
-                contexts[4] = _ENDING + ((kind * 21 + bucket) * 16 + SCAN_CLASS[i]) * 8
-                contexts[5] = _TOP + (((kind * 15 + top_place) * 8 + top_level) * 4 + coarse) * 8
-                contexts[6] = _LEFT + (((kind * 15 + left_place) * 8 + left_level) * 4 + coarse) * 8
-                contexts[7] = (
-                    _AROUND
-                    + ((kind * 12 + diagonal) * 48 + (0 if known == 0 else (known & 3)) * 12 + near) * 8
-                )
+                if voters == VOTERS:
+                    top_place = min(u, 4) * 3 + (0 if v == 0 else 1 if v < 4 else 2)
+                    left_place = min(v, 4) * 3 + (0 if u == 0 else 1 if u < 4 else 2)
+                    top_rest = from_top[v] if has_top and u < 4 else np.int64(0)
+                    left_rest = from_left[u] if has_left and v < 4 else np.int64(0)
+                    top_level = np.int64(EDGE_LEVEL[min(abs(top_rest) * inverse_step >> 16, 63)])
+                    left_level = np.int64(EDGE_LEVEL[min(abs(left_rest) * inverse_step >> 16, 63)])
+                    contexts[4] = _ENDING + ((kind * 21 + bucket) * 16 + SCAN_CLASS[i]) * 8
+                    contexts[5] = _TOP + (((kind * 15 + top_place) * 8 + top_level) * 4 + coarse) * 8
+                    contexts[6] = _LEFT + (((kind * 15 + left_place) * 8 + left_level) * 4 + coarse) * 8
+                    contexts[7] = (
+                        _AROUND
+                        + ((kind * 12 + diagonal) * 48 + (0 if known == 0 else (known & 3)) * 12 + near) * 8
+                    )
                 value = np.int64(0) if decoding else np.int64(coefficients[y + u, x + v])
                 group = 0 if near == 0 else 1 if near < 5 else 2
                 magnitude = code_magnitude(
@@ -386,34 +390,38 @@ def code_plane(
                     weights,
                     contexts,
                     votes,
-                    8,
-                    (kind * 2 + 0) * DECISIONS * 3 + group,
+                    voters,
+                    (kind * 2 * DECISIONS * 3 if voters == VOTERS else LIGHT_SETS + kind * DECISIONS * 3)
+                    + group,
                     plane_class,
                 )
                 if magnitude == 0:
                     continue
                 # --- its sign
-                top_sign = top_level + 8 if top_rest >= 0 else 7 - top_level
-                left_sign = left_level + 8 if left_rest >= 0 else 7 - left_level
                 negative = 1 if value < 0 else 0
-                contexts[0] = _SIGN + ((plane_class * 15 + top_place) * 16 + top_sign) * 3
-                contexts[1] = _SIGN + ((plane_class * 15 + left_place) * 16 + left_sign) * 3 + 1
-                direction = 0 if other == 0 else 1 if other > 0 else 2
-                trend = min(max(agreement, -2), 2) + 2
-                contexts[2] = (
-                    _SIGN + ((plane_class * 15 + direction * 5 + trend) * 16 + min(abs(other), 3)) * 3 + 2
-                )
-                negative = vote(
-                    coder,
-                    buffer,
-                    negative,
-                    models,
-                    weights,
-                    contexts,
-                    votes,
-                    3,
-                    SIGN_SETS + kind * 2 + (1 if other else 0),
-                )
+                if voters == VOTERS:
+                    top_sign = top_level + 8 if top_rest >= 0 else 7 - top_level
+                    left_sign = left_level + 8 if left_rest >= 0 else 7 - left_level
+                    contexts[0] = _SIGN + ((plane_class * 15 + top_place) * 16 + top_sign) * 3
+                    contexts[1] = _SIGN + ((plane_class * 15 + left_place) * 16 + left_sign) * 3 + 1
+                    direction = 0 if other == 0 else 1 if other > 0 else 2
+                    trend = min(max(agreement, -2), 2) + 2
+                    contexts[2] = (
+                        _SIGN + ((plane_class * 15 + direction * 5 + trend) * 16 + min(abs(other), 3)) * 3 + 2
+                    )
+                    negative = vote(
+                        coder,
+                        buffer,
+                        negative,
+                        models,
+                        weights,
+                        contexts,
+                        votes,
+                        3,
+                        SIGN_SETS + kind * 2 + (1 if other else 0),
+                    )
+                else:
+                    negative = code_bit(coder, buffer, negative, 32768)
                 magnitude = min(magnitude, 32767)
                 if decoding:
                     value = -magnitude if negative else magnitude
@@ -472,10 +480,6 @@ def code_plane(
                     known = 1 + min(abs(other), 2)
                 contexts[0] = _MEAN + (((kind * 10 + spread) * 12 + local) * 4 + known) * 8
                 contexts[1] = _ENDING + ((kind * 21 + bucket) * 16) * 8
-                contexts[2] = (
-                    _EXPECTED
-                    + ((kind * 12 + local) * 12 + (np.int64(expected_class[0]) if bucket > 1 else 0)) * 8
-                )
                 contexts[2] = _PATTERN + (kind * 432 + 431 - spread) * 8
                 magnitude = code_magnitude(
                     coder,

@@ -8,8 +8,8 @@ from services.compressor.codecs.container import read_varint, varint
 from services.compressor.codecs.dct.steps import Quantiser
 from services.compressor.codecs.errors import CorruptDataError
 
-_YCBCR, _HALVED, _SIZES, _FILTERED = 1, 2, 4, 8
-_PRIOR_SHIFT = 4
+_YCBCR, _HALVED, _SIZES, _FILTERED, _LIGHT = 1, 2, 4, 8, 16
+_PRIOR_SHIFT = 5
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Header:
     """Whether blocks of 16 and 32 occur; else all are 8 x 8 and no size is coded."""
     is_filtered: bool
     """Whether the planes are filtered; the filter's numbers come first in the stream."""
+    is_light: bool
+    """Whether magnitudes have four contexts instead of eight, and signs none."""
     prior: int
     """Which trained state the entropy coder begins with; 0 is none."""
 
@@ -36,6 +38,7 @@ class Header:
             | _HALVED * self.is_halved
             | _SIZES * self.codes_sizes
             | _FILTERED * self.is_filtered
+            | _LIGHT * self.is_light
             | self.prior << _PRIOR_SHIFT
         )
         return bytes([flags, self.quantiser.index, self.quantiser.slope << 4 | self.quantiser.chroma])
@@ -65,6 +68,7 @@ def unpack_payload(payload: bytes, *, channels: int, priors: int) -> tuple[Heade
         bool(flags & _HALVED),
         bool(flags & _SIZES),
         bool(flags & _FILTERED),
+        bool(flags & _LIGHT),
         prior,
     )
     if channels < 4:

@@ -9,11 +9,13 @@ import numpy.typing as npt
 
 from services.compressor.codecs.coding import finish, has_overflowed, new_decoder, new_encoder, readable
 from services.compressor.codecs.coding.coder import Buffer, Coder
+from services.compressor.codecs.dct import filtering
+from services.compressor.codecs.dct.contexts import LIGHT_VOTERS, VOTERS
 from services.compressor.codecs.dct.entropy import code_plane
 from services.compressor.codecs.dct.header import Header
 from services.compressor.codecs.dct.plan import Plan
 from services.compressor.codecs.dct.planes import Plane, Samples
-from services.compressor.codecs.dct.priors import END_RATES, RATES, State, initial_state, prior_for
+from services.compressor.codecs.dct.priors import State, initial_state, prior_for, rates
 from services.compressor.codecs.dct.quantise import choose_blocks, quantise_blocks
 from services.compressor.codecs.dct.steps import UNIT
 from services.compressor.codecs.dct.threshold import threshold_blocks
@@ -56,19 +58,30 @@ class Blocks:
 
 def encode_planes(planes: list[Plane], plan: Plan, pixels: int) -> tuple[Header, bytes]:
     """Returns the header and the stream of a picture's padded planes."""
-    blocks = [_quantised(planes, number, plan) for number in range(len(planes))]
-    if len(planes) == 3:
-        blocks[2] = _with_sizes_of(blocks[1], planes[2], plan)
-    header = Header(
+    header = header_of(plan, prior_for(pixels))
+    rounding = _NEAREST if plan.threshold is not None else _FAVOUR_ZERO
+    return header, _stream(header, planes, quantised_planes(planes, plan), rounding)
+
+
+def header_of(plan: Plan, prior: int) -> Header:
+    """Returns what a picture's header says under a plan."""
+    return Header(
         plan.quantiser,
         is_ycbcr=plan.is_ycbcr,
         is_halved=plan.is_halved,
         codes_sizes=plan.largest_level > 0,
-        is_filtered=False,
-        prior=prior_for(pixels),
+        is_filtered=plan.is_filtered,
+        is_light=plan.is_fast,
+        prior=prior,
     )
-    rounding = _NEAREST if plan.threshold is not None else _FAVOUR_ZERO
-    return header, _stream(header, blocks, rounding)
+
+
+def quantised_planes(planes: list[Plane], plan: Plan) -> list[Blocks]:
+    """Returns the sizes and coefficients that a plan chooses for padded planes."""
+    blocks = [_quantised(planes, number, plan) for number in range(len(planes))]
+    if len(planes) == 3:
+        blocks[2] = _with_sizes_of(blocks[1], planes[2], plan)
+    return blocks
 
 
 def decode_planes(header: Header, stream: bytes, height: int, width: int, count: int) -> list[Samples]:
@@ -78,8 +91,13 @@ def decode_planes(header: Header, stream: bytes, height: int, width: int, count:
         Blocks.empty(*(small if number and header.is_halved else (height, width))) for number in range(count)
     ]
     buffer = readable(stream)
-    _code(new_decoder(buffer), buffer, initial_state(header.prior), header, blocks, 0)
-    return [plane.samples for plane in blocks]
+    coder = new_decoder(buffer)
+    code(coder, buffer, initial_state(header.prior), header, blocks, 0)
+    if not header.is_filtered:
+        return [plane.samples for plane in blocks]
+    return [
+        filtering.decode(coder, buffer, header, number, plane.samples) for number, plane in enumerate(blocks)
+    ]
 
 
 def _quantised(planes: list[Plane], number: int, plan: Plan) -> Blocks:
@@ -94,8 +112,7 @@ def _quantised(planes: list[Plane], number: int, plan: Plan) -> Blocks:
             _LAGRANGE,
             3 * min(number, 1),
             plan.largest_level,
-            RATES,
-            END_RATES,
+            *rates(),
             blocks.sizes,
             blocks.coefficients,
             blocks.targets,
@@ -115,8 +132,7 @@ def _with_sizes_of(other: Blocks, plane: Plane, plan: Plan) -> Blocks:
         _inverse_steps(plan, 2),
         _LAGRANGE,
         3,
-        RATES,
-        END_RATES,
+        *rates(),
         blocks.sizes,
         blocks.coefficients,
         blocks.targets,
@@ -129,19 +145,23 @@ def _inverse_steps(plan: Plan, number: int) -> npt.NDArray[np.float32]:
     return (UNIT / steps).astype(np.float32)
 
 
-def _stream(header: Header, blocks: list[Blocks], rounding: int) -> bytes:
+def _stream(header: Header, planes: list[Plane], blocks: list[Blocks], rounding: int) -> bytes:
     size_bytes = 4096 + sum(plane.coefficients.size for plane in blocks)
     while True:
         buffer, coder = np.empty(size_bytes, np.uint8), new_encoder()
-        _code(coder, buffer, initial_state(header.prior), header, blocks, rounding)
+        code(coder, buffer, initial_state(header.prior), header, blocks, rounding)
+        if header.is_filtered:
+            for number, (plane, block) in enumerate(zip(planes, blocks, strict=True)):
+                filtering.encode(coder, buffer, header, number, block.samples, plane)
         if not has_overflowed(coder, buffer):
             return finish(coder, buffer)
         size_bytes *= 4
 
 
-def _code(
+def code(
     coder: Coder, buffer: Buffer, state: State, header: Header, planes: list[Blocks], rounding: int
 ) -> None:
+    """Codes the planes one after the other; a decoder fills them. `rounding` is that of `mean_residual`."""
     for number, plane in enumerate(planes):
         other = planes[max(number - 1, 0)]
         if number == 2:
@@ -164,5 +184,6 @@ def _code(
             number,
             0 if number == 0 else 2 if number == 1 and header.is_halved else 1,
             int(header.codes_sizes and number < 2),
+            LIGHT_VOTERS if header.is_light else VOTERS,
             rounding,
         )

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from trainer.models import convolution
 from trainer.models.convolution import Double, Halve, no_weight_gradients
 
-SHAPES = [(3, 8, 8), (64, 6, 8), (128, 5, 8), (130, 4, 12), (128, 4, 6)]
+SHAPES = [(3, 8, 8), (16, 6, 8), (32, 5, 8), (65, 66, 24), (32, 4, 12)]
 """Wide channels, narrow channels and wide side: each way of computing, and one that has no tiles."""
 
 
