@@ -24,49 +24,51 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ganpress/v1/codec.proto\x12\x0bganpress.v1\"\xed\x03\n\x0c\x43odecOptions\x12&\n\x03\x64\x63t\x18\x01 \x01(\x0b\x32\x17.ganpress.v1.DctOptionsH\x00\x12,\n\x06kmeans\x18\x02 \x01(\x0b\x32\x1a.ganpress.v1.KmeansOptionsH\x00\x12(\n\x04jpeg\x18\x03 \x01(\x0b\x32\x18.ganpress.v1.JpegOptionsH\x00\x12(\n\x04webp\x18\x04 \x01(\x0b\x32\x18.ganpress.v1.WebpOptionsH\x00\x12(\n\x04\x61vif\x18\x05 \x01(\x0b\x32\x18.ganpress.v1.AvifOptionsH\x00\x12&\n\x03png\x18\x06 \x01(\x0b\x32\x17.ganpress.v1.PngOptionsH\x00\x12\x30\n\x08jpeg2000\x18\x07 \x01(\x0b\x32\x1c.ganpress.v1.Jpeg2000OptionsH\x00\x12(\n\x04tiff\x18\x08 \x01(\x0b\x32\x18.ganpress.v1.TiffOptionsH\x00\x12&\n\x03tga\x18\t \x01(\x0b\x32\x17.ganpress.v1.TgaOptionsH\x00\x12&\n\x03gif\x18\n \x01(\x0b\x32\x17.ganpress.v1.GifOptionsH\x00\x12,\n\x06repack\x18\x0c \x01(\x0b\x32\x1a.ganpress.v1.RepackOptionsH\x00\x42\x07\n\x05\x63odec\"\xab\x02\n\nDctOptions\x12\x16\n\tthreshold\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x02 \x01(\rH\x01\x88\x01\x01\x12,\n\x0b\x63olor_space\x18\x03 \x01(\x0e\x32\x17.ganpress.v1.ColorSpace\x12&\n\x06\x65\x66\x66ort\x18\x04 \x01(\x0e\x32\x16.ganpress.v1.DctEffort\x12\x33\n\x0bsubsampling\x18\x05 \x01(\x0e\x32\x1e.ganpress.v1.ChromaSubsampling\x12\"\n\x04tune\x18\x06 \x01(\x0e\x32\x14.ganpress.v1.DctTune\x12\x17\n\npostfilter\x18\x07 \x01(\x08H\x02\x88\x01\x01\x42\x0c\n\n_thresholdB\n\n\x08_qualityB\r\n\x0b_postfilter\"A\n\rKmeansOptions\x12\x0e\n\x01k\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x02 \x01(\rH\x01\x88\x01\x01\x42\x04\n\x02_kB\x07\n\x05_seed\"\xd2\x01\n\x0bJpegOptions\x12\x13\n\x06resize\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x01 \x01(\rH\x01\x88\x01\x01\x12\x33\n\x0bsubsampling\x18\x02 \x01(\x0e\x32\x1e.ganpress.v1.ChromaSubsampling\x12\x18\n\x0bprogressive\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x15\n\x08optimize\x18\x04 \x01(\x08H\x03\x88\x01\x01\x42\t\n\x07_resizeB\n\n\x08_qualityB\x0e\n\x0c_progressiveB\x0b\n\t_optimize\"\xc1\x01\n\x0bWebpOptions\x12\x13\n\x06resize\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x01 \x01(\rH\x01\x88\x01\x01\x12\x15\n\x08lossless\x18\x02 \x01(\x08H\x02\x88\x01\x01\x12\x13\n\x06method\x18\x03 \x01(\rH\x03\x88\x01\x01\x12\x1a\n\ralpha_quality\x18\x04 \x01(\rH\x04\x88\x01\x01\x42\t\n\x07_resizeB\n\n\x08_qualityB\x0b\n\t_losslessB\t\n\x07_methodB\x10\n\x0e_alpha_quality\"\xa2\x01\n\x0b\x41vifOptions\x12\x13\n\x06resize\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x01 \x01(\rH\x01\x88\x01\x01\x12\x12\n\x05speed\x18\x02 \x01(\rH\x02\x88\x01\x01\x12\x33\n\x0bsubsampling\x18\x03 \x01(\x0e\x32\x1e.ganpress.v1.ChromaSubsamplingB\t\n\x07_resizeB\n\n\x08_qualityB\x08\n\x06_speed\"\\\n\nPngOptions\x12\x13\n\x06resize\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0e\x63ompress_level\x18\x01 \x01(\rH\x01\x88\x01\x01\x42\t\n\x07_resizeB\x11\n\x0f_compress_level\"q\n\x0fJpeg2000Options\x12\x13\n\x06resize\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05ratio\x18\x01 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07psnr_db\x18\x02 \x01(\x01H\x02\x88\x01\x01\x42\t\n\x07_resizeB\x08\n\x06_ratioB\n\n\x08_psnr_db\"`\n\x0bTiffOptions\x12\x13\n\x06resize\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x31\n\x0b\x63ompression\x18\x02 \x01(\x0e\x32\x1c.ganpress.v1.TiffCompressionB\t\n\x07_resize\",\n\nTgaOptions\x12\x13\n\x06resize\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\t\n\x07_resize\"l\n\nGifOptions\x12\x13\n\x06resize\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06\x63olors\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x13\n\x06\x64ither\x18\x03 \x01(\x08H\x02\x88\x01\x01\x42\t\n\x07_resizeB\t\n\x07_colorsB\t\n\x07_dither\"\x0f\n\rRepackOptions\"\xca\x01\n\tCodecInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\ttechnique\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x16\n\x0e\x66ile_extension\x18\x05 \x01(\t\x12\x10\n\x08lossless\x18\x06 \x01(\x08\x12/\n\nparameters\x18\x07 \x03(\x0b\x32\x1b.ganpress.v1.CodecParameter\x12\x18\n\x10input_media_type\x18\x08 \x01(\t\"[\n\x0e\x43odecParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63\x65pts\x18\x02 \x01(\t\x12\x15\n\rdefault_value\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t*U\n\nColorSpace\x12\x1b\n\x17\x43OLOR_SPACE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OLOR_SPACE_RGB\x10\x01\x12\x15\n\x11\x43OLOR_SPACE_YCBCR\x10\x02*Q\n\tDctEffort\x12\x1a\n\x16\x44\x43T_EFFORT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x43T_EFFORT_BEST\x10\x01\x12\x13\n\x0f\x44\x43T_EFFORT_FAST\x10\x02*O\n\x07\x44\x63tTune\x12\x18\n\x14\x44\x43T_TUNE_UNSPECIFIED\x10\x00\x12\x11\n\rDCT_TUNE_PSNR\x10\x01\x12\x17\n\x13\x44\x43T_TUNE_PERCEPTUAL\x10\x02*\x8b\x01\n\x11\x43hromaSubsampling\x12\"\n\x1e\x43HROMA_SUBSAMPLING_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43HROMA_SUBSAMPLING_444\x10\x01\x12\x1a\n\x16\x43HROMA_SUBSAMPLING_422\x10\x02\x12\x1a\n\x16\x43HROMA_SUBSAMPLING_420\x10\x03*\x8a\x01\n\x0fTiffCompression\x12 \n\x1cTIFF_COMPRESSION_UNSPECIFIED\x10\x00\x12\x18\n\x14TIFF_COMPRESSION_LZW\x10\x01\x12\x1d\n\x19TIFF_COMPRESSION_PACKBITS\x10\x02\x12\x1c\n\x18TIFF_COMPRESSION_DEFLATE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ganpress/v1/codec.proto\x12\x0bganpress.v1\"\xed\x03\n\x0c\x43odecOptions\x12&\n\x03\x64\x63t\x18\x01 \x01(\x0b\x32\x17.ganpress.v1.DctOptionsH\x00\x12,\n\x06kmeans\x18\x02 \x01(\x0b\x32\x1a.ganpress.v1.KmeansOptionsH\x00\x12(\n\x04jpeg\x18\x03 \x01(\x0b\x32\x18.ganpress.v1.JpegOptionsH\x00\x12(\n\x04webp\x18\x04 \x01(\x0b\x32\x18.ganpress.v1.WebpOptionsH\x00\x12(\n\x04\x61vif\x18\x05 \x01(\x0b\x32\x18.ganpress.v1.AvifOptionsH\x00\x12&\n\x03png\x18\x06 \x01(\x0b\x32\x17.ganpress.v1.PngOptionsH\x00\x12\x30\n\x08jpeg2000\x18\x07 \x01(\x0b\x32\x1c.ganpress.v1.Jpeg2000OptionsH\x00\x12(\n\x04tiff\x18\x08 \x01(\x0b\x32\x18.ganpress.v1.TiffOptionsH\x00\x12&\n\x03tga\x18\t \x01(\x0b\x32\x17.ganpress.v1.TgaOptionsH\x00\x12&\n\x03gif\x18\n \x01(\x0b\x32\x17.ganpress.v1.GifOptionsH\x00\x12,\n\x06repack\x18\x0c \x01(\x0b\x32\x1a.ganpress.v1.RepackOptionsH\x00\x42\x07\n\x05\x63odec\"\xa8\x02\n\nDctOptions\x12\x16\n\tthreshold\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x02 \x01(\rH\x01\x88\x01\x01\x12,\n\x0b\x63olor_space\x18\x03 \x01(\x0e\x32\x17.ganpress.v1.ColorSpace\x12&\n\x06\x65\x66\x66ort\x18\x04 \x01(\x0e\x32\x16.ganpress.v1.DctEffort\x12\x30\n\x0bsubsampling\x18\x05 \x01(\x0e\x32\x1b.ganpress.v1.DctSubsampling\x12\"\n\x04tune\x18\x06 \x01(\x0e\x32\x14.ganpress.v1.DctTune\x12\x17\n\npostfilter\x18\x07 \x01(\x08H\x02\x88\x01\x01\x42\x0c\n\n_thresholdB\n\n\x08_qualityB\r\n\x0b_postfilter\"A\n\rKmeansOptions\x12\x0e\n\x01k\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x02 \x01(\rH\x01\x88\x01\x01\x42\x04\n\x02_kB\x07\n\x05_seed\"\xd2\x01\n\x0bJpegOptions\x12\x13\n\x06resize\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x01 \x01(\rH\x01\x88\x01\x01\x12\x33\n\x0bsubsampling\x18\x02 \x01(\x0e\x32\x1e.ganpress.v1.ChromaSubsampling\x12\x18\n\x0bprogressive\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x15\n\x08optimize\x18\x04 \x01(\x08H\x03\x88\x01\x01\x42\t\n\x07_resizeB\n\n\x08_qualityB\x0e\n\x0c_progressiveB\x0b\n\t_optimize\"\xc1\x01\n\x0bWebpOptions\x12\x13\n\x06resize\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x01 \x01(\rH\x01\x88\x01\x01\x12\x15\n\x08lossless\x18\x02 \x01(\x08H\x02\x88\x01\x01\x12\x13\n\x06method\x18\x03 \x01(\rH\x03\x88\x01\x01\x12\x1a\n\ralpha_quality\x18\x04 \x01(\rH\x04\x88\x01\x01\x42\t\n\x07_resizeB\n\n\x08_qualityB\x0b\n\t_losslessB\t\n\x07_methodB\x10\n\x0e_alpha_quality\"\xa2\x01\n\x0b\x41vifOptions\x12\x13\n\x06resize\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x01 \x01(\rH\x01\x88\x01\x01\x12\x12\n\x05speed\x18\x02 \x01(\rH\x02\x88\x01\x01\x12\x33\n\x0bsubsampling\x18\x03 \x01(\x0e\x32\x1e.ganpress.v1.ChromaSubsamplingB\t\n\x07_resizeB\n\n\x08_qualityB\x08\n\x06_speed\"\\\n\nPngOptions\x12\x13\n\x06resize\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0e\x63ompress_level\x18\x01 \x01(\rH\x01\x88\x01\x01\x42\t\n\x07_resizeB\x11\n\x0f_compress_level\"q\n\x0fJpeg2000Options\x12\x13\n\x06resize\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05ratio\x18\x01 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07psnr_db\x18\x02 \x01(\x01H\x02\x88\x01\x01\x42\t\n\x07_resizeB\x08\n\x06_ratioB\n\n\x08_psnr_db\"`\n\x0bTiffOptions\x12\x13\n\x06resize\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x31\n\x0b\x63ompression\x18\x02 \x01(\x0e\x32\x1c.ganpress.v1.TiffCompressionB\t\n\x07_resize\",\n\nTgaOptions\x12\x13\n\x06resize\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\t\n\x07_resize\"l\n\nGifOptions\x12\x13\n\x06resize\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06\x63olors\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x13\n\x06\x64ither\x18\x03 \x01(\x08H\x02\x88\x01\x01\x42\t\n\x07_resizeB\t\n\x07_colorsB\t\n\x07_dither\"\x0f\n\rRepackOptions\"\xca\x01\n\tCodecInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\ttechnique\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x16\n\x0e\x66ile_extension\x18\x05 \x01(\t\x12\x10\n\x08lossless\x18\x06 \x01(\x08\x12/\n\nparameters\x18\x07 \x03(\x0b\x32\x1b.ganpress.v1.CodecParameter\x12\x18\n\x10input_media_type\x18\x08 \x01(\t\"[\n\x0e\x43odecParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63\x65pts\x18\x02 \x01(\t\x12\x15\n\rdefault_value\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t*U\n\nColorSpace\x12\x1b\n\x17\x43OLOR_SPACE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OLOR_SPACE_RGB\x10\x01\x12\x15\n\x11\x43OLOR_SPACE_YCBCR\x10\x02*c\n\x0e\x44\x63tSubsampling\x12\x1f\n\x1b\x44\x43T_SUBSAMPLING_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x43T_SUBSAMPLING_444\x10\x01\x12\x17\n\x13\x44\x43T_SUBSAMPLING_420\x10\x02*Q\n\tDctEffort\x12\x1a\n\x16\x44\x43T_EFFORT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x43T_EFFORT_BEST\x10\x01\x12\x13\n\x0f\x44\x43T_EFFORT_FAST\x10\x02*O\n\x07\x44\x63tTune\x12\x18\n\x14\x44\x43T_TUNE_UNSPECIFIED\x10\x00\x12\x11\n\rDCT_TUNE_PSNR\x10\x01\x12\x17\n\x13\x44\x43T_TUNE_PERCEPTUAL\x10\x02*\x8b\x01\n\x11\x43hromaSubsampling\x12\"\n\x1e\x43HROMA_SUBSAMPLING_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43HROMA_SUBSAMPLING_444\x10\x01\x12\x1a\n\x16\x43HROMA_SUBSAMPLING_422\x10\x02\x12\x1a\n\x16\x43HROMA_SUBSAMPLING_420\x10\x03*\x8a\x01\n\x0fTiffCompression\x12 \n\x1cTIFF_COMPRESSION_UNSPECIFIED\x10\x00\x12\x18\n\x14TIFF_COMPRESSION_LZW\x10\x01\x12\x1d\n\x19TIFF_COMPRESSION_PACKBITS\x10\x02\x12\x1c\n\x18TIFF_COMPRESSION_DEFLATE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ganpress.v1.codec_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COLORSPACE']._serialized_start=2257
-  _globals['_COLORSPACE']._serialized_end=2342
-  _globals['_DCTEFFORT']._serialized_start=2344
-  _globals['_DCTEFFORT']._serialized_end=2425
-  _globals['_DCTTUNE']._serialized_start=2427
-  _globals['_DCTTUNE']._serialized_end=2506
-  _globals['_CHROMASUBSAMPLING']._serialized_start=2509
-  _globals['_CHROMASUBSAMPLING']._serialized_end=2648
-  _globals['_TIFFCOMPRESSION']._serialized_start=2651
-  _globals['_TIFFCOMPRESSION']._serialized_end=2789
+  _globals['_COLORSPACE']._serialized_start=2254
+  _globals['_COLORSPACE']._serialized_end=2339
+  _globals['_DCTSUBSAMPLING']._serialized_start=2341
+  _globals['_DCTSUBSAMPLING']._serialized_end=2440
+  _globals['_DCTEFFORT']._serialized_start=2442
+  _globals['_DCTEFFORT']._serialized_end=2523
+  _globals['_DCTTUNE']._serialized_start=2525
+  _globals['_DCTTUNE']._serialized_end=2604
+  _globals['_CHROMASUBSAMPLING']._serialized_start=2607
+  _globals['_CHROMASUBSAMPLING']._serialized_end=2746
+  _globals['_TIFFCOMPRESSION']._serialized_start=2749
+  _globals['_TIFFCOMPRESSION']._serialized_end=2887
   _globals['_CODECOPTIONS']._serialized_start=41
   _globals['_CODECOPTIONS']._serialized_end=534
   _globals['_DCTOPTIONS']._serialized_start=537
-  _globals['_DCTOPTIONS']._serialized_end=836
-  _globals['_KMEANSOPTIONS']._serialized_start=838
-  _globals['_KMEANSOPTIONS']._serialized_end=903
-  _globals['_JPEGOPTIONS']._serialized_start=906
-  _globals['_JPEGOPTIONS']._serialized_end=1116
-  _globals['_WEBPOPTIONS']._serialized_start=1119
-  _globals['_WEBPOPTIONS']._serialized_end=1312
-  _globals['_AVIFOPTIONS']._serialized_start=1315
-  _globals['_AVIFOPTIONS']._serialized_end=1477
-  _globals['_PNGOPTIONS']._serialized_start=1479
-  _globals['_PNGOPTIONS']._serialized_end=1571
-  _globals['_JPEG2000OPTIONS']._serialized_start=1573
-  _globals['_JPEG2000OPTIONS']._serialized_end=1686
-  _globals['_TIFFOPTIONS']._serialized_start=1688
-  _globals['_TIFFOPTIONS']._serialized_end=1784
-  _globals['_TGAOPTIONS']._serialized_start=1786
-  _globals['_TGAOPTIONS']._serialized_end=1830
-  _globals['_GIFOPTIONS']._serialized_start=1832
-  _globals['_GIFOPTIONS']._serialized_end=1940
-  _globals['_REPACKOPTIONS']._serialized_start=1942
-  _globals['_REPACKOPTIONS']._serialized_end=1957
-  _globals['_CODECINFO']._serialized_start=1960
-  _globals['_CODECINFO']._serialized_end=2162
-  _globals['_CODECPARAMETER']._serialized_start=2164
-  _globals['_CODECPARAMETER']._serialized_end=2255
+  _globals['_DCTOPTIONS']._serialized_end=833
+  _globals['_KMEANSOPTIONS']._serialized_start=835
+  _globals['_KMEANSOPTIONS']._serialized_end=900
+  _globals['_JPEGOPTIONS']._serialized_start=903
+  _globals['_JPEGOPTIONS']._serialized_end=1113
+  _globals['_WEBPOPTIONS']._serialized_start=1116
+  _globals['_WEBPOPTIONS']._serialized_end=1309
+  _globals['_AVIFOPTIONS']._serialized_start=1312
+  _globals['_AVIFOPTIONS']._serialized_end=1474
+  _globals['_PNGOPTIONS']._serialized_start=1476
+  _globals['_PNGOPTIONS']._serialized_end=1568
+  _globals['_JPEG2000OPTIONS']._serialized_start=1570
+  _globals['_JPEG2000OPTIONS']._serialized_end=1683
+  _globals['_TIFFOPTIONS']._serialized_start=1685
+  _globals['_TIFFOPTIONS']._serialized_end=1781
+  _globals['_TGAOPTIONS']._serialized_start=1783
+  _globals['_TGAOPTIONS']._serialized_end=1827
+  _globals['_GIFOPTIONS']._serialized_start=1829
+  _globals['_GIFOPTIONS']._serialized_end=1937
+  _globals['_REPACKOPTIONS']._serialized_start=1939
+  _globals['_REPACKOPTIONS']._serialized_end=1954
+  _globals['_CODECINFO']._serialized_start=1957
+  _globals['_CODECINFO']._serialized_end=2159
+  _globals['_CODECPARAMETER']._serialized_start=2161
+  _globals['_CODECPARAMETER']._serialized_end=2252
 # @@protoc_insertion_point(module_scope)
