@@ -1,0 +1,1 @@
+"""Our codecs and their peers, side by side in one run."""
