@@ -16,24 +16,27 @@ from services.compressor.warm_up import unpack_cache
 from tests.helpers.servers import server_process
 
 _COMPILES_NOTHING = """
-import gc
+import sys
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 from services.compressor.codecs import decode, get_codec
 from services.compressor.warm_up import warm_up
 
+def compiled():
+    modules = [module for name, module in sys.modules.items() if name.startswith("services.")]
+    functions = [value for module in modules for value in vars(module).values() if isinstance(value, Dispatcher)]
+    return {f"{f.py_func.__module__}.{f.py_func.__name__}": len(f.signatures) for f in functions}
+
 warm_up()
-compiled = {id(f): len(f.signatures) for f in gc.get_objects() if isinstance(f, Dispatcher)}
-assert sum(compiled.values()) > 20
+before = compiled()
+assert sum(before.values()) > 20
 random = np.random.default_rng(1)
 for channels, height_px, width_px in [(1, 33, 70), (3, 150, 100), (4, 9, 9), (3, 1, 1)]:
     image = random.integers(0, 256, (height_px, width_px, channels), np.uint8)
     for options in ({}, {"effort": "fast"}, {"quality": 95}, {"threshold": 0.1}):
         decode(get_codec("dct", **options).encode(image))
     decode(get_codec("kmeans", k=7).encode(image))
-for f in gc.get_objects():
-    if isinstance(f, Dispatcher) and len(f.signatures) != compiled.get(id(f), 0):
-        print(f.py_func.__module__, f.py_func.__name__)
+print(*sorted(compiled().items() - before.items()), end="")
 """
 
 
