@@ -24,7 +24,8 @@ from services.compressor.warm_up import warm_up
 
 def compiled():
     modules = [module for name, module in sys.modules.items() if name.startswith("services.")]
-    functions = [value for module in modules for value in vars(module).values() if isinstance(value, Dispatcher)]
+    values = [value for module in modules for value in vars(module).values()]
+    functions = [value for value in values if isinstance(value, Dispatcher)]
     return {f"{f.py_func.__module__}.{f.py_func.__name__}": len(f.signatures) for f in functions}
 
 warm_up()
