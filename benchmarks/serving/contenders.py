@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import venv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,8 @@ class Peer:
     """Arguments for its environment's Python."""
     asking: Asking
     """How it is asked."""
+    interpreter: str = sys.executable
+    """Python for its environment."""
 
     def python(self) -> Path:
         """Returns its Python; installs it the first time, which takes minutes.
@@ -38,8 +39,8 @@ class Peer:
         python, complete = folder / "bin" / "python", folder / "complete"
         if not complete.exists():
             print(f"installing {self.name} in {folder}", file=sys.stderr)
-            venv.create(folder, with_pip=True, clear=True)
-            command = [
+            make = [self.interpreter, "-m", "venv", "--clear", folder]
+            pip = [
                 python,
                 "-m",
                 "pip",
@@ -48,9 +49,12 @@ class Peer:
                 "--disable-pip-version-check",
                 *self.packages,
             ]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise RuntimeError(f"{self.name} cannot be installed: {done.stderr.strip()[-500:]}")
+            for command in (make, pip):
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                if done.returncode:
+                    raise RuntimeError(
+                        f"{self.name} cannot be installed: {(done.stderr or done.stdout).strip()[-500:]}"
+                    )
             complete.touch()
         return python
 
@@ -61,6 +65,8 @@ PEERS = (
         ("nvidia-pytriton==0.7.0", "onnxruntime"),
         (str(SERVERS / "pytriton_server.py"),),
         by_open_inference(),
+        # Its Triton has a Python 3.11.2 inside, which newer releases' standard library does not fit.
+        "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable,
     ),
     Peer(
         "kserve", ("kserve==0.21.0", "onnxruntime"), (str(SERVERS / "kserve_server.py"),), by_open_inference()

@@ -1,14 +1,18 @@
 """Loads and compiles all that the codecs need: `python -m services.compressor.warm_up`.
 
 The codecs' inner loops are compiled by Numba when they are first run, which takes a minute or more; what was
-compiled is kept in a cache (docs/adr/0010-compiled-code-is-cached.md). A server does this before it is ready,
+compiled is kept in a cache (docs/adr/0011-compiled-code-is-cached.md). A server does this before it is ready,
 an image's build does it once for all containers.
 """
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from time import perf_counter
 
 import click
@@ -27,6 +31,9 @@ from services.compressor.codecs import (
     ssim,
 )
 
+BUILT_CACHE = Path(sys.prefix) / "share/ganpress/numba"
+"""Where an image's build leaves what it compiled."""
+
 _SIDE_PX = 72  # more than one block of the largest kind, and a part of one
 _UNSET_OPTIONS: dict[str, dict[str, object]] = {"dct": {"threshold": 0.02}}
 """Options that are unset by default and take another way through a codec."""
@@ -34,6 +41,7 @@ _UNSET_OPTIONS: dict[str, dict[str, object]] = {"dct": {"threshold": 0.02}}
 
 def warm_up() -> int:
     """Puts small images through every codec and each way through it; returns the number of files written."""
+    unpack_cache(BUILT_CACHE)
     files = 0
     image, *others = _images()
     for codec in _ways():
@@ -47,6 +55,16 @@ def warm_up() -> int:
     psnr(image, image)
     ssim(image, image)
     return files
+
+
+def unpack_cache(built: Path) -> None:
+    """Copies what was compiled at the build of an image to NUMBA_CACHE_DIR.
+
+    Numba takes no cache from a folder that it cannot write to, and an image's file system is read-only.
+    """
+    target = os.environ.get("NUMBA_CACHE_DIR")
+    if target and built.is_dir() and built != Path(target):
+        shutil.copytree(built, target, dirs_exist_ok=True)
 
 
 def _ways() -> Iterator[Codec]:

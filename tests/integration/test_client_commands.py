@@ -184,7 +184,7 @@ def test_bad_input_is_one_line_and_no_file(command: str, data: bytes, message: s
         ("generate --truncation 0", "above 0 and at most 1"),
         ("generate --truncation nan", "above 0 and at most 1"),
         ("models cats", "there is no model 'cats'; the models are cars, dogs"),
-        ("codecs gif", "there is no codec 'gif': the codecs are dct, kmeans, avif"),
+        ("codecs bmp", "there is no codec 'bmp': the codecs are dct, kmeans, avif"),
         ("compress -m bmp", "there is no codec 'bmp': the codecs are avif, dct, gif, jpeg"),
         ("compress --threshold 0", "dct option threshold takes above 0, below 1, not 0"),
         ("compress --threshold 1", "dct option threshold takes above 0, below 1, not 1"),

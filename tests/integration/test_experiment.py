@@ -164,7 +164,7 @@ def test_fewer_images_than_asked_are_announced(folder: Path, tmp_path: Path) -> 
         ),
         (["--model", "bikes"], 1, "error: there is no model 'bikes'; the models are cars"),
         (["--seed", -1], 1, "error: seed is -1: it must be a whole number from 0"),
-        (["--codec", "gif"], 1, "error: there is no codec 'gif': the codecs are avif"),
+        (["--codec", "bmp"], 1, "error: there is no codec 'bmp': the codecs are avif"),
         (["--codec", "dct:threshold=2"], 1, "error: dct option threshold takes above 0, below 1, not 2"),
         (["--codec", "dct:threshold"], 1, "error: --codec 'dct:threshold': 'threshold' is not OPTION=VALUE"),
         (["--images", "absent"], 1, "error: there is no file or folder 'absent'"),

@@ -43,6 +43,30 @@ COLOR_SPACE_YCBCR: ColorSpace.ValueType  # 2
 """Luma and two colour differences (ITU-T T.871, full range)."""
 Global___ColorSpace: _TypeAlias = ColorSpace  # noqa: Y015
 
+class _DctSubsampling:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DctSubsamplingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DctSubsampling.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DCT_SUBSAMPLING_UNSPECIFIED: _DctSubsampling.ValueType  # 0
+    """Not said: the codec's default."""
+    DCT_SUBSAMPLING_444: _DctSubsampling.ValueType  # 1
+    """Full resolution."""
+    DCT_SUBSAMPLING_420: _DctSubsampling.ValueType  # 2
+    """Half the columns and half the rows."""
+
+class DctSubsampling(_DctSubsampling, metaclass=_DctSubsamplingEnumTypeWrapper):
+    """Resolution of the colour differences in a DCT file."""
+
+DCT_SUBSAMPLING_UNSPECIFIED: DctSubsampling.ValueType  # 0
+"""Not said: the codec's default."""
+DCT_SUBSAMPLING_444: DctSubsampling.ValueType  # 1
+"""Full resolution."""
+DCT_SUBSAMPLING_420: DctSubsampling.ValueType  # 2
+"""Half the columns and half the rows."""
+Global___DctSubsampling: _TypeAlias = DctSubsampling  # noqa: Y015
+
 class _DctEffort:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -256,8 +280,8 @@ class DctOptions(_message.Message):
     """Colour space."""
     effort: Global___DctEffort.ValueType
     """Small files, or files made and read quickly."""
-    subsampling: Global___ChromaSubsampling.ValueType
-    """Chroma resolution; 422 is not taken."""
+    subsampling: Global___DctSubsampling.ValueType
+    """Resolution of the colour differences."""
     tune: Global___DctTune.ValueType
     """What is kept best."""
     postfilter: _builtins.bool
@@ -269,7 +293,7 @@ class DctOptions(_message.Message):
         quality: _builtins.int | None = ...,
         color_space: Global___ColorSpace.ValueType = ...,
         effort: Global___DctEffort.ValueType = ...,
-        subsampling: Global___ChromaSubsampling.ValueType = ...,
+        subsampling: Global___DctSubsampling.ValueType = ...,
         tune: Global___DctTune.ValueType = ...,
         postfilter: _builtins.bool | None = ...,
     ) -> None: ...

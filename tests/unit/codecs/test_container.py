@@ -90,7 +90,7 @@ def test_kind_without_meaning() -> None:
 
 def test_other_codec() -> None:
     """A container of a codec not known here says so."""
-    with pytest.raises(CorruptDataError, match="of codec 9"):
+    with pytest.raises(CorruptDataError, match="holds codec 9"):
         decode(Container(9, 1, 1, 1, b"").pack())
 
 
