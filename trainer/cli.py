@@ -6,6 +6,7 @@ A command's module is imported when it is called, so `ganpress-trainer --help` d
 from __future__ import annotations
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,6 +15,9 @@ from typing import NoReturn
 import click
 
 from trainer.errors import TrainerError
+
+# OpenMP's waiting threads spin by default, which holds up others that compute; PyTorch's import reads this.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 COMMANDS = {
     "prepare": "Decode, check and split images once, for training.",

@@ -106,7 +106,8 @@ def _share(kernel: Callable[..., None], n: int, *arguments: Tensor) -> None:
         kernel(*arrays, 0, n)
         return
     ends = [n * i // threads for i in range(threads + 1)]
-    calls = [_pool(threads).submit(kernel, *arrays, a, b) for a, b in pairwise(ends)]
+    calls = [_pool(threads - 1).submit(kernel, *arrays, a, b) for a, b in pairwise(ends[1:])]
+    kernel(*arrays, 0, ends[1])
     for call in calls:
         call.result()
 

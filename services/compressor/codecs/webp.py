@@ -13,7 +13,7 @@ from services.compressor.codecs.registry import register
 @register
 @dataclass(frozen=True)
 class Webp(PillowCodec):
-    """WebP; has no grey images, these come back as RGB."""
+    """WebP; has no grey images: these come back as RGB, as opaque RGBA images do."""
 
     id = "webp"
     description = "WebP, lossy or lossless."
