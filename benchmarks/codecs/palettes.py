@@ -90,7 +90,7 @@ def ours(picture: Pixels, k: int) -> Pixels:
 
 
 def sklearn_kmeans(picture: Pixels, k: int) -> Pixels:
-    model: Any = KMeans(k, n_init=1, random_state=0).fit(picture.reshape(-1, 3).astype(np.float32))
+    model: Any = KMeans(k, n_init=1, random_state=0).fit(picture.reshape(-1, 3).astype(np.float32))  # type: ignore[arg-type]
     palette = np.clip(np.rint(model.cluster_centers_), 0, 255).astype(np.uint8)
     return palette[model.labels_].reshape(picture.shape)
 

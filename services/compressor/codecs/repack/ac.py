@@ -87,7 +87,7 @@ def code_ac(  # noqa: PLR0915 - contexts, one by one
             predicted = from_top
         elif u == 0:
             predicted = from_left
-        inside_level, around_level = level(inside), level(around)
+        inside_level, around_level = level(np.int64(inside)), level(np.int64(around))
         predicted_level = level(abs(predicted) >> 1)
         coefficient = kind * 64 + k
         band = (u + v) >> 1
@@ -97,7 +97,7 @@ def code_ac(  # noqa: PLR0915 - contexts, one by one
         both = (inside_level << 4) + around_level
         contexts[3] = AC[3] + ((kind * BANDS + band) * 256 + both) * STEPS
         contexts[4] = AC[4] + (coefficient * 16 + predicted_level) * STEPS
-        contexts[5] = AC[5] + (coefficient * 16 + level(across)) * STEPS
+        contexts[5] = AC[5] + (coefficient * 16 + level(np.int64(across))) * STEPS
         contexts[6] = AC[6] + (((kind * 16 + diagonal) * 16 + u + v) * 8 + min(count, 7)) * STEPS
         four = ((min(abs(left), 2) * 3 + min(abs(top), 2)) * 3 + min(right, 2)) * 3 + min(below, 2)
         contexts[7] = AC[7] + (coefficient * 81 + four) * STEPS
