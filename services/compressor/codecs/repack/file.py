@@ -25,8 +25,8 @@ CONTAINER_CODEC = 3
 MAX_JPEG_BYTES = 1 << 28
 """Largest JPEG that is repacked or restored."""
 
-_LZMA, _ZEROS, _PADDING, _SPLITS = 1, 2, 4, 8
-_ALL_FLAGS = 15
+_LZMA, _ZEROS, _PADDING, _SPLITS, _TRAINED = 1, 2, 4, 8, 16
+_ALL_FLAGS = 31
 _FIXED = struct.Struct("<BI")
 """Flags, CRC-32 of the JPEG."""
 
@@ -70,7 +70,7 @@ def pack(jpeg: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
     sizes = (len(jpeg), len(changed), len(traits_bytes), len(packed_header))
     payload = b"".join(
         [
-            _FIXED.pack(flags | is_lzma * _LZMA, zlib.crc32(jpeg)),
+            _FIXED.pack(flags | is_lzma * _LZMA | _TRAINED, zlib.crc32(jpeg)),
             *map(varint, sizes),
             packed_header,
             stream.encode(parsed.frame, parsed.quantisers, coefficients),
@@ -107,7 +107,9 @@ def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
     if (parsed.frame.width_px, parsed.frame.height_px) != (held.width_px, held.height_px):
         raise CorruptDataError("the GanPress file has a JPEG of another size than it announces")
     paddings, splits = _read_traits(flags, traits[len(tables) :], parsed)
-    coefficients = stream.decode(parsed.frame, parsed.quantisers, held.payload[stream_start:])
+    coefficients = stream.decode(
+        parsed.frame, parsed.quantisers, held.payload[stream_start:], is_trained=bool(flags & _TRAINED)
+    )
     try:
         jpeg = _put_together(parsed, coefficients, size, paddings, splits)
     except UnsupportedImageError as error:

@@ -118,7 +118,7 @@ class Coding(NamedTuple):
 
 
 def new_coding(
-    coder: npt.NDArray[np.int64], buffer: npt.NDArray[np.uint8], *, is_trained: bool = False
+    coder: npt.NDArray[np.int64], buffer: npt.NDArray[np.uint8], *, is_trained: bool
 ) -> Coding:
     """Returns the state before the first coefficient: the prior, or one that knows nothing."""
     if is_trained:
