@@ -1,7 +1,8 @@
-"""Trains what repacking knows before it has seen a file: `python scripts/train_repack_prior.py ../shared/data`.
+"""Trains the prior of repacking: `python scripts/train_repack_prior.py ../shared/data`.
 
-Codes JPEGs of photographs one after the other with one state and keeps that state: files of cars.tar, dogs.tar
-and photos.tar, and reduced or cropped photographs at several qualities. Kodak's images are not among them.
+Codes JPEGs of photographs one after the other with one state and keeps that state: files of cars.tar,
+dogs.tar and photos.tar, and reduced or cropped photographs at several qualities. Kodak's images are not
+among them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _QUALITIES = (50, 60, 75, 85, 90, 95)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def main(folder: Path) -> None:
     """Trains and writes the prior."""
-    files = _files(folder, random.Random(1))
+    files = _files(folder, random.Random(1))  # noqa: S311
     state = space.new_coding(new_encoder(), np.empty(1 << 22, np.uint8), is_trained=False)
     for data in files:
         skeleton, _, values = take_apart(data, DEFAULT_MAX_PIXELS)

@@ -1,8 +1,9 @@
 """What the model knows before the first coefficient: models and weights learnt from photographs.
 
 `prior.xz` is an XZ stream of three arrays: the lower bytes of one 16-bit number a model, their upper bytes,
-then two bytes (little-endian, signed) a weight. A model's number is its probability of a 1 in 10 bits, times 4,
-plus a class of how much it had seen; 65535 is a model that had seen less than 3 bits. A weight's is it over 256.
+then two bytes (little-endian, signed) a weight. A model's number is its probability of a 1 in 10 bits, times
+4, plus a class of how much it had seen; 65535 is a model that had seen less than 3 bits. A weight's number is
+the weight over 256.
 """
 
 from __future__ import annotations

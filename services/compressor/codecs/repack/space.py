@@ -117,9 +117,7 @@ class Coding(NamedTuple):
     """Their votes, int64 [INPUTS]."""
 
 
-def new_coding(
-    coder: npt.NDArray[np.int64], buffer: npt.NDArray[np.uint8], *, is_trained: bool
-) -> Coding:
+def new_coding(coder: npt.NDArray[np.int64], buffer: npt.NDArray[np.uint8], *, is_trained: bool) -> Coding:
     """Returns the state before the first coefficient: the prior, or one that knows nothing."""
     if is_trained:
         trained_models, trained_weights = prior.read(MODELS)
