@@ -43,7 +43,7 @@ async def test_a_caller_that_is_killed(model_root: Path) -> None:
             caller.send_signal(signal.SIGKILL)
             await caller.wait()
         while await _images_under_way(metrics):
-            await asyncio.sleep(0.05)
+            pass
         async with grpc.aio.insecure_channel(server.address) as channel:
             answer = await GeneratorServiceStub(channel).Generate(pb.GenerateRequest(count=2))
         assert len(answer.images) == 2
