@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import numpy as np
 
-from services.compressor.codecs import CodecError, container, decode, get_codec, identify
+from services.compressor.codecs import CodecError, Pixels, container, decode, get_codec, identify
 from services.compressor.codecs.archive import ArchiveReader, ArchiveWriter
 from services.compressor.codecs.container import Container
 from services.compressor.codecs.repack import file as repack_file
@@ -36,20 +36,31 @@ def decode_any(data: bytes) -> None:
                 assert image.shape == (held.height_px, held.width_px, held.channels)
 
 
+_DCT_OPTIONS: tuple[dict[str, object], ...] = (
+    {"quality": 80},
+    {"quality": 30, "subsampling": "420"},
+    {"effort": "fast"},
+    {"threshold": 0.02},
+    {"postfilter": False},
+)
+
+
 def _dct_seeds() -> list[bytes]:
     files = [
-        get_codec("dct", **options).encode(smooth_image(width_px, height_px, channels).reshape(height_px, width_px, channels))
+        get_codec("dct", **options).encode(_image(width_px, height_px, channels))
         for width_px, height_px, channels in ((1, 1, 1), (9, 7, 3), (33, 40, 3), (16, 17, 4))
-        for options in (
-            {"quality": 80}, {"quality": 30, "subsampling": "420"}, {"effort": "fast"}, {"threshold": 0.02}, {"postfilter": False},
-        )
-    ]  # fmt: skip
+        for options in _DCT_OPTIONS
+    ]
     return [*files, Container(1, 40, 40, 3, b"\x05\x40\x88" + bytes(range(256))).pack()]
+
+
+def _image(width_px: int, height_px: int, channels: int) -> Pixels:
+    return smooth_image(width_px, height_px, channels).reshape(height_px, width_px, channels)
 
 
 def _palette_seeds() -> list[bytes]:
     return [
-        get_codec("kmeans", k=k, pack=True).encode(smooth_image(23, 19, channels).reshape(19, 23, channels))
+        get_codec("kmeans", k=k, pack=True).encode(_image(23, 19, channels))
         for k in (2, 7, 64)
         for channels in (1, 3, 4)
     ]

@@ -41,7 +41,8 @@ def fuzz(name: str, seconds: int, *, is_interpreted: bool, merge: bool) -> None:
     corpus, kept, found = (WORK / name / folder for folder in ("corpus", "kept", "found"))
     for folder in (corpus, kept, found):
         folder.mkdir(parents=True, exist_ok=True)
-    for data in [*target.seeds(), *read_corpus(name), *read_regressions(name).values()]:
+    # Seeds are written by the codecs, whose compilation takes a minute: a corpus has descendants of them.
+    for data in [*(read_corpus(name) or target.seeds()), *read_regressions(name).values()]:
         (corpus / name_of(data)).write_bytes(data)
     seen: set[str] = set()
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from client import sidecar
 from client.errors import InputError
 from client.experiment.sweep import DEFAULT_SWEEP, parse_spec
+from client.samples import Rejected, Source
 from client.tarstream import BrokenTarError, PeekedFile, TarReader, is_tar, write_tar
 from tests.fuzz.targets import Target
 from tests.helpers.images import png_file
@@ -23,14 +24,17 @@ from trainer.study.plan import plan_runs
 
 
 def read_tar(data: bytes) -> None:
-    """Reads all members of a tar."""
+    """Reads the images of a tar as commands do, and every member by itself."""
     file = PeekedFile(io.BytesIO(data))
-    if is_tar(file.head):
-        with suppress(BrokenTarError):
-            reader = TarReader(file)
-            for member in reader:
-                if member.isfile():
-                    reader.read(member)
+    if not is_tar(file.head):
+        return
+    with suppress(BrokenTarError):
+        reader = TarReader(file)
+        for member in reader:
+            if member.isfile() and member.size <= len(data):
+                reader.read(member)
+    for sample in Source.of_stream(io.BytesIO(data)):
+        assert ".." not in sample.name.split("/") or isinstance(sample, Rejected)
 
 
 def _tars() -> list[bytes]:
