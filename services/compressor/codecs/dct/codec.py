@@ -14,11 +14,19 @@ from services.compressor.codecs.dct.header import pack_payload, unpack_payload
 from services.compressor.codecs.dct.picture import decode_planes, encode_planes
 from services.compressor.codecs.dct.plan import Plan
 from services.compressor.codecs.dct.priors import PRIORS
-from services.compressor.codecs.errors import CorruptDataError, InvalidOptionError
+from services.compressor.codecs.errors import (
+    CorruptDataError,
+    InvalidOptionError,
+    TooManyPixelsError,
+    UnsupportedImageError,
+)
 from services.compressor.codecs.options import choice, flag, real, whole
 from services.compressor.codecs.registry import register
 
 DEFAULT_QUALITY = 80
+
+MAX_SIDE_PX = 65_535
+"""Longest side, as of JPEG: planes are filled up to whole blocks, which makes eight rows of one."""
 
 _CONTAINER_CODEC = 1
 
@@ -85,6 +93,11 @@ class Dct(Codec):
         file = container.unpack(data, max_pixels=max_pixels)
         if file.codec != _CONTAINER_CODEC:
             raise CorruptDataError(f"the GanPress file is of codec {file.codec}, not of dct (1)")
+        if max(file.height_px, file.width_px) > MAX_SIDE_PX:
+            raise TooManyPixelsError(
+                f"the DCT file has {file.width_px} x {file.height_px} pixels; "
+                f"a side has at most {MAX_SIDE_PX}"
+            )
         header, alpha, stream = unpack_payload(file.payload, channels=file.channels, priors=len(PRIORS))
         decoded = decode_planes(header, stream, file.height_px, file.width_px, 1 if file.channels == 1 else 3)
         image = colour.join(
@@ -97,6 +110,13 @@ class Dct(Codec):
         if alpha is None:
             return image
         return np.dstack([image, decode_alpha(alpha, file.height_px, file.width_px)])
+
+    def _check_image(self, image: Pixels) -> None:
+        height_px, width_px, _ = image.shape
+        if max(height_px, width_px) > MAX_SIDE_PX:
+            raise UnsupportedImageError(
+                f"dct takes sides of up to {MAX_SIDE_PX} pixels, not {width_px} x {height_px}"
+            )
 
     def _encode(self, image: Pixels) -> bytes:
         height_px, width_px, channels = image.shape
