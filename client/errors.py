@@ -2,6 +2,7 @@
 
 GanpressError
 ├── InputError            a file, option or address that cannot be used; nothing was sent
+├── WriteError            a result cannot be written: a full disk, no permission; what was done stays
 ├── PartialError          some of many images failed, and each was named; the others are done
 └── ServiceError          a service answered with an error, or not at all
     ├── UnreachableError  no server at the address
@@ -23,6 +24,10 @@ class GanpressError(Exception):
 
 class InputError(GanpressError):
     """A file, option or address that cannot be used."""
+
+
+class WriteError(GanpressError):
+    """A result cannot be written, nor would the next ones be; what was done stays."""
 
 
 class PartialError(GanpressError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -74,12 +73,18 @@ output_option = click.option(
     "--output",
     metavar="PATH",
     help="Where to write: a file for one image, NAME.tar for a tar, a folder (existing, or a name that ends "
-    "in /) for a file each; - or nothing is stdout.",
+    "in /) for a file each, or a URL of fsspec such as s3://bucket/small/; - or nothing is stdout.",
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
-inputs_argument = click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
+inputs_argument = click.argument("inputs", nargs=-1, type=click.Path(allow_dash=True))
+
+force_option = click.option("--force", is_flag=True, help="Replace files that exist.")
+
+resume_option = click.option(
+    "--resume", is_flag=True, help="Leave out what an earlier run into the same folder has done."
+)
 
 
 @dataclass(frozen=True)

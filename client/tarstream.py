@@ -36,6 +36,11 @@ class PeekedFile:
         taken, self._rest = self._rest[:size], self._rest[size:]
         return taken + _read_fully(self._file, size - len(taken))
 
+    def read_all(self) -> bytes:
+        """Returns what is left of the stream."""
+        taken, self._rest = self._rest, b""
+        return taken + self._file.read()
+
 
 def is_tar(head: bytes) -> bool:
     """Tells from its first 512 bytes whether a file is a tar, plain or compressed."""

@@ -25,10 +25,10 @@ from client.experiment.showcase import Strip, make_strip
 from client.experiment.summary import Line, Means, summarize
 from client.experiment.sweep import DEFAULT_SWEEP, resolve
 from client.options import Connection, connection_options
-from client.outputs import atomic_file
 from client.samples import Source
 from client.tables import print_table
 from client.terminal import note, open_source, progress
+from client.writing import atomic_file
 from services.common.version import GANPRESS_VERSION
 
 
@@ -91,7 +91,7 @@ def experiment(
     model: str,
     labels: Sequence[str],
     seed: int,
-    paths: Sequence[Path],
+    paths: Sequence[str],
     size_px: int | None,
     specs: Sequence[str],
     output: Path | None,
@@ -120,7 +120,7 @@ def experiment(
         "model": model,
         "label": list(labels),
         "seed": seed,
-        "images": [str(path) for path in paths],
+        "images": list(paths),
         "size-px": size_px,
         "codec": list(specs),
     }

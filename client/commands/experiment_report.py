@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from client.errors import InputError
-from client.outputs import atomic_file
 from client.tables import print_table
 from client.terminal import note
+from client.writing import atomic_file
 
 PAGE = "report.html"
 
