@@ -1,4 +1,4 @@
-"""Files in, files out: patterns, URLs, trees, what exists, what was done before, and full or locked places."""
+"""Files in, files out: patterns, URLs, trees, what exists, what is done already, full and locked places."""
 
 from __future__ import annotations
 
