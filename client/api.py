@@ -98,7 +98,7 @@ class GanpressClient(GeneratorCalls, CompressorCalls):
             async for key, data in files:
                 call = self.decompress(data, tolerate=tolerate, restore_file=restore_files, reading=reading)
                 running.append((key, asyncio.create_task(call)))
-                if len(running) == _DECOMPRESS_CALLS:
+                if len(running) == (self.jobs or _DECOMPRESS_CALLS):
                     yield await _decompressed(*running.popleft())
             while running:
                 yield await _decompressed(*running.popleft())
@@ -131,6 +131,7 @@ def run(
     generator: str | None = None,
     compressor: str | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    jobs: int | None = None,
 ) -> T:
     """Returns what `work(client)` returns: the client for code that is not async.
 
@@ -138,7 +139,9 @@ def run(
     """
 
     async def main() -> T:
-        async with GanpressClient(generator=generator, compressor=compressor, timeout_s=timeout_s) as client:
+        async with GanpressClient(
+            generator=generator, compressor=compressor, timeout_s=timeout_s, jobs=jobs
+        ) as client:
             return await work(client)
 
     return asyncio.run(main())

@@ -27,9 +27,15 @@ class Connection:
     timeout_s: float = DEFAULT_TIMEOUT_S
     """Longest wait for any one answer."""
 
-    def run(self, work: Callable[[GanpressClient], Awaitable[T]]) -> T:
-        """Returns what `work(client)` returns."""
-        return run(work, generator=self.generator, compressor=self.compressor, timeout_s=self.timeout_s)
+    def run(self, work: Callable[[GanpressClient], Awaitable[T]], *, jobs: int | None = None) -> T:
+        """Returns what `work(client)` returns; at most `jobs` images are worked on at a time."""
+        return run(
+            work,
+            generator=self.generator,
+            compressor=self.compressor,
+            timeout_s=self.timeout_s,
+            jobs=jobs,
+        )
 
 
 def connection_options(*services: ServiceName) -> Callable[[Command], Command]:
@@ -77,6 +83,14 @@ output_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+def complete_codec(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """Returns the names of codecs that begin so, for the shell."""
+    from client.codec_options import AUTO, codec_names
+
+    return [name for name in (*codec_names(), AUTO, "seed") if name.startswith(incomplete)]
+
 
 inputs_argument = click.argument("inputs", nargs=-1, type=click.Path(allow_dash=True))
 

@@ -13,7 +13,7 @@ from client import sidecar
 from client.errors import InputError, PartialError
 from client.inspection import Inspection, inspect_image
 from client.options import inputs_argument, json_option
-from client.report import size_text
+from client.records import size_text
 from client.samples import Rejected, Sample
 from client.tables import print_fields
 from client.terminal import note, open_source
