@@ -42,7 +42,8 @@ class Collector:
         name = sample.file_name or sample.name
         if name in self._added:  # two inputs have a file of this name: keys are always different
             name = sample.key + PurePosixPath(name).suffix
-        files = [(f"{sample.key}{extension}", data) for extension, data in sample.companions.items()]
+        stem = PurePosixPath(name).with_suffix("")
+        files = [(f"{stem}{extension}", data) for extension, data in sample.companions.items()]
         for file_name in (name, *(name for name, _ in files)):
             if self._taken and self._taken(file_name):
                 raise InputError(f"the archive has {file_name!r} already: --force puts this in its place")
@@ -122,7 +123,7 @@ def list_members(reader: ArchiveReader) -> tuple[list[str], int]:
 
 def damage(count: int) -> str:
     """Returns the sentence on damaged members."""
-    return f"{count} of its members are damaged and cannot be read"
+    return f"{count} of its members {'is' if count == 1 else 'are'} damaged and cannot be read"
 
 
 def read_member(reader: ArchiveReader, key: str) -> Member:

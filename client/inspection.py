@@ -119,7 +119,9 @@ def _inspect_container(data: bytes) -> Inspection:
 
 
 def _inspect_file(codec: str, image: Image.Image, data: bytes) -> Inspection:
-    exif = image.getexif()
+    checksum = _png_checksum(data) if image.format == "PNG" else "none"
+    # Pillow reads a PNG to its end for this, which a damaged one does not allow.
+    exif = image.getexif() if checksum != "mismatch" else Image.Exif()
     parts = {
         "icc": image.info.get("icc_profile"),
         "exif": image.info.get("exif") or (exif.tobytes() if len(exif) else None),
@@ -135,11 +137,11 @@ def _inspect_file(codec: str, image: Image.Image, data: bytes) -> Inspection:
         frames=getattr(image, "n_frames", 1),
         size_bytes=len(data),
         bits_per_pixel=_rate(data, image.width, image.height),
-        checksum=_png_checksum(data) if image.format == "PNG" else "none",
+        checksum=checksum,
         settings=_SETTINGS[codec](image, data) if codec in _SETTINGS else {},
         metadata={name: len(part) for name, part in parts.items() if part},
         orientation=orientation if orientation in range(1, 9) else 1,
-        provenance=_provenance(image),
+        provenance=_provenance(image, exif),
     )
 
 
@@ -161,14 +163,13 @@ def _png_checksum(data: bytes) -> str:
     return "mismatch"
 
 
-def _provenance(image: Image.Image) -> dict[str, str]:
+def _provenance(image: Image.Image, exif: Image.Exif) -> dict[str, str]:
     """Reads what a generated file says of itself: a PNG in text chunks, others in EXIF."""
     text = {
         key.removeprefix(_PREFIX): str(value)
         for key, value in image.info.items()
         if isinstance(key, str) and key.startswith(_PREFIX) and value
     }
-    exif = image.getexif()
     if text or not str(exif.get(ExifTags.Base.Software, "")).startswith("GanPress "):
         return text
     try:

@@ -34,8 +34,8 @@ class Target:
 class Reading:
     """How files are read, as the user said."""
 
-    message: InputOptions
-    """The options."""
+    message: InputOptions | None
+    """The options; None for the defaults."""
     asked: dict[str, str]
     """Those that are not the defaults, for a sidecar."""
 
@@ -114,7 +114,7 @@ def reading_options(command: Command) -> Command:
         asked = {name: word for name, word in given.items() if word != defaults[name]}
         if background:
             asked["background"] = background
-        return command(reading=Reading(message, asked), **arguments)
+        return command(reading=Reading(message if asked else None, asked), **arguments)
 
     options = [
         click.option(
