@@ -29,6 +29,7 @@ from client.connections import DEFAULT_TIMEOUT_S, answered
 from client.errors import GanpressError, InputError, UnreachableError
 from client.generator_calls import GeneratorCalls
 from client.requests import MAX_IMAGE_BYTES, Compressed, Decompressed, check_size, compress_request
+from client.security import Security
 
 __all__ = [
     "DEFAULT_TIMEOUT_S",
@@ -131,6 +132,7 @@ def run(
     generator: str | None = None,
     compressor: str | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    security: Security | None = None,
 ) -> T:
     """Returns what `work(client)` returns: the client for code that is not async.
 
@@ -138,7 +140,9 @@ def run(
     """
 
     async def main() -> T:
-        async with GanpressClient(generator=generator, compressor=compressor, timeout_s=timeout_s) as client:
+        async with GanpressClient(
+            generator=generator, compressor=compressor, timeout_s=timeout_s, security=security
+        ) as client:
             return await work(client)
 
     return asyncio.run(main())
