@@ -62,8 +62,8 @@ class Security:
         """
         if self.token and not self.uses_tls and not is_local(address):
             raise InputError(
-                f"the token would travel to {address} in plain text: give --tls, or --ca with the certificate "
-                "of its authority"
+                f"the token would travel to {address} in plain text: give --tls, or --ca with the "
+                "certificate of its authority"
             )
 
     def interceptors(self) -> list[grpc.aio.ClientInterceptor]:

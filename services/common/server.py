@@ -152,6 +152,8 @@ class Server:
             self._guard,
         )
         self._health_server: HealthServer | None = None
+        self.health_address = ""
+        """Where health is told in plain text, once started; empty: nowhere."""
         self._server: grpc.aio.Server | None = None
         self._metrics_server: MetricsServer | None = None
 
@@ -274,8 +276,9 @@ class Server:
         if self._options.health_port is None:
             return
         self._health_server = HealthServer(self._health)
-        bound = await self._health_server.start(join(self._options.metrics_host, self._options.health_port))
-        logger.info("health on %s", bound)
+        address = join(self._options.metrics_host, self._options.health_port)
+        self.health_address = await self._health_server.start(address)
+        logger.info("health on %s", self.health_address)
 
     def _may_read_metrics(self, header: str) -> None:
         demand(self._guard.identify_token(header), "metrics", "reading the metrics")
