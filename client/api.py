@@ -24,6 +24,7 @@ from ganpress.v1.compressor_service_pb2_grpc import CompressorServiceStub
 from ganpress.v1.image_pb2 import IMAGE_FORMAT_PNG, ImageSize
 from ganpress.v1.input_pb2 import InputOptions
 
+from client.compiling import compile_for_file
 from client.compressor_calls import CompressorCalls
 from client.connections import DEFAULT_TIMEOUT_S, answered
 from client.errors import GanpressError, InputError, UnreachableError
@@ -74,6 +75,8 @@ class GanpressClient(GeneratorCalls, CompressorCalls):
 
             if is_seed(data):
                 return await self._regenerated(data, tolerate)
+            if self.is_embedded("compressor"):
+                await compile_for_file(data)
         check_size(data)
         connection = await self.connect("compressor")
         request = DecompressRequest(

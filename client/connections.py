@@ -83,6 +83,10 @@ class Connections:
         """Starts a service now that would otherwise be started by the first call."""
         await self.connect(service)
 
+    def is_embedded(self, service: ServiceName) -> bool:
+        """Tells whether a service is one in this process."""
+        return not self._addresses[service]
+
     async def connect(self, name: ServiceName) -> Connection:
         """Returns the connection to a service, opened when it is first asked for."""
         async with self._connecting:
