@@ -92,7 +92,7 @@ class Dct(Codec):
             )
         if self.postfilter and not self._can_filter:
             raise InvalidOptionError(
-                "dct filters only with effort best and without threshold; set postfilter to false or not at all"
+                "dct filters only with effort best and without threshold; leave postfilter out or false"
             )
 
     @property
