@@ -70,7 +70,7 @@ def test_a_plan_becomes_a_row_for_each_cell(tmp_path: Path, images: Path) -> Non
         assert row["compression_percent"] == pytest.approx(
             100 * (1 - row["compressed_bytes"] / row["original_bytes"])
         )
-        assert row["encode_ms"] > 0 and row["decode_ms"] > 0
+        assert min(row["encode_ms"], row["decode_ms"]) > 0
         assert (row["psnr_rgb_db"] == math.inf) == (row["codec"] == "png")
         assert row["ms_ssim"] is None
         assert (row["model"] is None) == (row["source_kind"] == "real")
