@@ -125,7 +125,7 @@ def test_tells_nobody():
     code = (
         "import multiprocessing.process as process\n"
         "process.BaseProcess.start = lambda self: print('started', self)\n"
-        "from services.generator.openvino_engine import load_openvino\n", explain
+        "from services.generator.openvino_engine import load_openvino\n"
         "load_openvino().Core()"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
