@@ -20,6 +20,8 @@ COMMANDS = {
     "compress": "Compress images.",
     "decompress": "Give compressed images back as PNG.",
     "inspect": "Tell what image files are and where they come from.",
+    "seal": "Seal files, so that any change of them is found.",
+    "verify": "Tell what has changed since files were sealed.",
     "models": "List the models, show one's card, load and unload.",
     "codecs": "List the codecs, or show one's options.",
     "serve": "Run both services until stopped.",
