@@ -175,12 +175,12 @@ class CompressorServicer(CompressorServiceServicer):
                 ssimulacra2=(await run(_ssimulacra2, original, decoded))[0],
             )
 
-    async def _compress(self, request: pb.CompressRequest) -> pb.CompressResponse:
+    async def _compress(self, request: pb.CompressRequest, *, refusable: bool = True) -> pb.CompressResponse:
         if request.HasField("goal") or request.input != InputOptions():
             raise RequestError("goals and input options are not taken by this server")
         codec = codec_from(request.options)
         run, limit = self._workers.run, self._max_pixels
-        async with self._workers.slot():
+        async with self._workers.slot(refusable=refusable):
             image, input_decode_ms = await run(decode, request.image, max_pixels=limit)
             note(0, image.shape[0] * image.shape[1])
             if isinstance(codec, FileCodec):
@@ -215,7 +215,7 @@ class CompressorServicer(CompressorServiceServicer):
     async def _outcome(self, request: pb.CompressStreamRequest) -> pb.CompressStreamResponse:
         try:
             await pace(1, 0)
-            response = await self._compress(request.request)
+            response = await self._compress(request.request, refusable=False)
         except Exception as error:  # noqa: BLE001 - one member's failure does not end the stream
             return pb.CompressStreamResponse(key=request.key, error=_stream_error(error))
         return pb.CompressStreamResponse(key=request.key, response=response)
