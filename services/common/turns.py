@@ -41,8 +41,10 @@ class Turns:
         """
         self._name = name
         self._slots = slots
-        self._max_waiting = max_waiting
-        self._max_wait_s = max_wait_s
+        self.max_waiting = max_waiting
+        """How many requests may wait."""
+        self.max_wait_s = max_wait_s
+        """How long one may."""
         self._free = slots
         self._queues: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()
         self._waiting = 0
@@ -69,10 +71,10 @@ class Turns:
         if self._free:
             self._free -= 1
         else:
-            if refusable and len(self._queues.get(caller, ())) >= self._max_waiting - self._waiting:
+            if refusable and len(self._queues.get(caller, ())) >= self.max_waiting - self._waiting:
                 self._ended["full"] += 1
                 raise self._busy("and no more may")
-            await self._wait(caller, self._max_wait_s if refusable else None)
+            await self._wait(caller, self.max_wait_s if refusable else None)
         begun_s = time.monotonic()
         try:
             yield
@@ -88,8 +90,8 @@ class Turns:
         )
         dropped = CounterMetricFamily(
             f"{self._name}_dropped_requests",
-            "Requests of which nothing was done: no room to wait (full), too long a wait (late), or the caller "
-            "had gone or its deadline passed (left).",
+            "Requests of which nothing was done: no room to wait (full), too long a wait (late), or the "
+            "caller had gone or its deadline passed (left).",
             labels=["reason"],
         )
         for reason, count in self._ended.items():

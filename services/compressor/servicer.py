@@ -23,6 +23,7 @@ from ganpress.v1.input_pb2 import InputOptions
 
 from services.common.access import charge, note, pace
 from services.common.errors import status_of
+from services.common.limits import limits_for_caller
 from services.common.server import MAX_MESSAGE_BYTES
 from services.common.streams import in_order
 from services.common.version import GANPRESS_VERSION
@@ -70,6 +71,16 @@ class CompressorServicer(CompressorServiceServicer):
             max_message_bytes=MAX_MESSAGE_BYTES,
             ganpress_version=GANPRESS_VERSION,
         )
+
+    async def GetLimits(
+        self, request: pb.CompressorServiceGetLimitsRequest, context: Any
+    ) -> pb.CompressorServiceGetLimitsResponse:
+        """Tells the limits."""
+        turns = self._workers.turns
+        limits = limits_for_caller(
+            max_pixels=self._max_pixels, queue_size=turns.max_waiting, queue_timeout_s=turns.max_wait_s
+        )
+        return pb.CompressorServiceGetLimitsResponse(limits=limits)
 
     async def Compress(self, request: pb.CompressRequest, context: Any) -> pb.CompressResponse:
         """Compresses one image."""
