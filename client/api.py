@@ -24,11 +24,13 @@ from ganpress.v1.compressor_service_pb2_grpc import CompressorServiceStub
 from ganpress.v1.image_pb2 import IMAGE_FORMAT_PNG, ImageSize
 from ganpress.v1.input_pb2 import InputOptions
 
+from client.compiling import compile_for_file
 from client.compressor_calls import CompressorCalls
 from client.connections import DEFAULT_TIMEOUT_S, answered
 from client.errors import GanpressError, InputError, UnreachableError
 from client.generator_calls import GeneratorCalls
 from client.requests import MAX_IMAGE_BYTES, Compressed, Decompressed, check_size, compress_request
+from client.security import Security
 
 __all__ = [
     "DEFAULT_TIMEOUT_S",
@@ -73,6 +75,8 @@ class GanpressClient(GeneratorCalls, CompressorCalls):
 
             if is_seed(data):
                 return await self._regenerated(data, tolerate)
+            if self.is_embedded("compressor"):
+                await compile_for_file(data)
         check_size(data)
         connection = await self.connect("compressor")
         request = DecompressRequest(
@@ -131,6 +135,7 @@ def run(
     generator: str | None = None,
     compressor: str | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
+    security: Security | None = None,
     jobs: int | None = None,
 ) -> T:
     """Returns what `work(client)` returns: the client for code that is not async.
@@ -140,7 +145,11 @@ def run(
 
     async def main() -> T:
         async with GanpressClient(
-            generator=generator, compressor=compressor, timeout_s=timeout_s, jobs=jobs
+            generator=generator,
+            compressor=compressor,
+            timeout_s=timeout_s,
+            security=security,
+            jobs=jobs,
         ) as client:
             return await work(client)
 

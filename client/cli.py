@@ -23,6 +23,8 @@ COMMANDS = {
     "evaluate": "Measure what images have lost.",
     "archive": "Put many images into one file, list them, take them out.",
     "inspect": "Tell what image files are and where they come from.",
+    "seal": "Seal files, so that any change of them is found.",
+    "verify": "Tell what has changed since files were sealed.",
     "models": "List the models, show one's card, load and unload.",
     "codecs": "List the codecs, or show one's options.",
     "serve": "Run both services until stopped.",

@@ -26,6 +26,7 @@ from ganpress.v1.goal_pb2 import Goal
 from ganpress.v1.input_pb2 import InputOptions
 
 from client.codec_options import AUTO, OptionValue, OptionValueError, build_options
+from client.compiling import compile_for_options
 from client.connections import Connections, answered, next_answer
 from client.errors import InputError, Peer, from_status, status_code
 from client.requests import Compressed, check_size, compress_request
@@ -71,6 +72,8 @@ class CompressorCalls(Connections):
             raise InputError(
                 f"{error.codec} option {error.option} takes {accepts}, not {error.value!r}"
             ) from error
+        if self.is_embedded("compressor"):
+            await compile_for_options(message)
         if options and message.WhichOneof("codec") != AUTO:
             await self._compress(CompressRequest(image=_TINY_PNG, options=message, skip_metrics=True))
         return message

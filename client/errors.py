@@ -79,6 +79,12 @@ def from_status(code: grpc.StatusCode, details: str, peer: Peer) -> ServiceError
                 f"started for you [{details}]",
                 code,
             )
+        case grpc.StatusCode.UNAUTHENTICATED:
+            return ServiceError(
+                f"{peer} does not know you: give your token by --token-file or GANPRESS_TOKEN, or your "
+                f"certificate by --certificate and --key [{details}]",
+                code,
+            )
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return TimeoutExceededError(
                 f"{peer} gave no answer in time: raise --timeout (environment variable GANPRESS_TIMEOUT)",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,11 +10,11 @@ from typing import Any, cast
 from PIL import ExifTags, Image, JpegImagePlugin
 
 from client.errors import InputError
-from services.compressor.codecs import DEFAULT_MAX_PIXELS, CodecError, identify, repack
+from services.compressor.codecs import DEFAULT_MAX_PIXELS, CodecError, CorruptDataError, identify, repack
 from services.compressor.codecs import container as ganpress_file
 from services.compressor.codecs.files import container_codec
 from services.compressor.codecs.kmeans import packing
-from services.compressor.codecs.reading import open_image
+from services.compressor.codecs.reading import check_png, open_image
 from services.compressor.codecs.seed import SeedCodec, read_origin
 
 _PREFIX = "ganpress:"
@@ -150,17 +149,11 @@ def _rate(data: bytes, width_px: int, height_px: int) -> float:
 
 
 def _png_checksum(data: bytes) -> str:
-    """Checks the CRC-32 of every chunk."""
-    offset = 8
-    while offset + 12 <= len(data):
-        length = int.from_bytes(data[offset : offset + 4])
-        end = offset + 8 + length
-        if end + 4 > len(data) or zlib.crc32(data[offset + 4 : end]) != int.from_bytes(data[end : end + 4]):
-            return "mismatch"
-        if data[offset + 4 : offset + 8] == b"IEND":
-            return "ok"
-        offset = end + 4
-    return "mismatch"
+    try:
+        check_png(data)
+    except CorruptDataError:
+        return "mismatch"
+    return "ok"
 
 
 def _provenance(image: Image.Image, exif: Image.Exif) -> dict[str, str]:

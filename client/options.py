@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from client.api import DEFAULT_TIMEOUT_S, GanpressClient, run
 from client.embedded import ServiceName
+from client.security import Security, read_token
 
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -26,6 +29,8 @@ class Connection:
     """Address of the compressor; None starts one in this process."""
     timeout_s: float = DEFAULT_TIMEOUT_S
     """Longest wait for any one answer."""
+    security: Security = field(default_factory=Security)
+    """TLS and token for the servers."""
 
     def run(self, work: Callable[[GanpressClient], Awaitable[T]], *, jobs: int | None = None) -> T:
         """Returns what `work(client)` returns; at most `jobs` images are worked on at a time."""
@@ -35,7 +40,52 @@ class Connection:
             compressor=self.compressor,
             timeout_s=self.timeout_s,
             jobs=jobs,
+            security=self.security,
         )
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_SECURITY_OPTIONS: dict[str, Callable[[Any], Any]] = {
+    "tls": click.option(
+        "--tls",
+        is_flag=True,
+        envvar="GANPRESS_TLS",
+        show_envvar=True,
+        help="Speak TLS with servers for which this machine's authorities vouch.",
+    ),
+    "ca": click.option(
+        "--ca",
+        type=_FILE,
+        envvar="GANPRESS_CA",
+        show_envvar=True,
+        help="Speak TLS with servers for which these certificates (PEM) vouch.",
+    ),
+    "certificate": click.option(
+        "--certificate",
+        type=_FILE,
+        envvar="GANPRESS_CERTIFICATE",
+        show_envvar=True,
+        help="Your own certificate (PEM), for servers that ask for one.",
+    ),
+    "key": click.option(
+        "--key", type=_FILE, envvar="GANPRESS_KEY", show_envvar=True, help="Its private key (PEM)."
+    ),
+    "token_file": click.option(
+        "--token-file",
+        type=_FILE,
+        envvar="GANPRESS_TOKEN_FILE",
+        show_envvar=True,
+        help="File with your token for the servers; GANPRESS_TOKEN in the environment may hold it, too.",
+    ),
+}
+
+
+def _security(
+    tls: bool, ca: Path | None, certificate: Path | None, key: Path | None, token_file: Path | None
+) -> Security:
+    # Not an option: everybody on a machine sees the command lines of all.
+    token = read_token(token_file) if token_file else os.environ.get("GANPRESS_TOKEN", "")
+    return Security(ca, certificate, key, token, tls)
 
 
 def connection_options(*services: ServiceName) -> Callable[[Command], Command]:
@@ -45,7 +95,9 @@ def connection_options(*services: ServiceName) -> Callable[[Command], Command]:
         @functools.wraps(command)
         def wrapped(timeout: float, **arguments: Any) -> Any:
             addresses = {name: arguments.pop(name) for name in services}
-            return command(connection=Connection(**addresses, timeout_s=timeout), **arguments)
+            security = _security(**{name: arguments.pop(name) for name in _SECURITY_OPTIONS})
+            connection = Connection(**addresses, timeout_s=timeout, security=security)
+            return command(connection=connection, **arguments)
 
         options = [
             click.option(
@@ -67,7 +119,7 @@ def connection_options(*services: ServiceName) -> Callable[[Command], Command]:
             show_envvar=True,
             help="Longest wait for any one answer of a service.",
         )
-        for option in (timeout, *reversed(options)):
+        for option in (*reversed(_SECURITY_OPTIONS.values()), timeout, *reversed(options)):
             wrapped = option(wrapped)
         return wrapped  # type: ignore[return-value] - click's options keep the function
 

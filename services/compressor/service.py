@@ -20,7 +20,9 @@ logger = logging.getLogger(__name__)
 
 def build_service(settings: CompressorSettings) -> Service:
     """Returns the service; its threads work from start to stop."""
-    workers = Workers(settings.worker_count)
+    workers = Workers(
+        settings.worker_count, queue_size=settings.queue_size, queue_timeout_s=settings.queue_timeout_s
+    )
     servicer = CompressorServicer(workers, max_pixels=settings.max_pixels)
 
     async def start(_: Health) -> None:
@@ -36,5 +38,6 @@ def build_service(settings: CompressorSettings) -> Service:
         DESCRIPTOR.services_by_name["CompressorService"],
         lambda server: add_CompressorServiceServicer_to_server(servicer, server),
         ERRORS,
+        scope="compress",
     )
-    return Service([api], start, stop)
+    return Service([api], start, stop, [workers.turns])

@@ -11,9 +11,10 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from client.experiment.sweep import DEFAULT_SWEEP, parse_spec
+
 from client import sidecar
 from client.errors import InputError
-from client.experiment.sweep import DEFAULT_SWEEP, parse_spec
 from client.samples import Rejected, Source
 from client.tarstream import BrokenTarError, PeekedFile, TarReader, is_tar, write_tar
 from tests.fuzz.targets import Target

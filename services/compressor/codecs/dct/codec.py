@@ -77,7 +77,11 @@ class Dct(Codec):
     tune: str = choice(
         "perceptual", ("psnr", "perceptual"), "What is kept best: every error's square, or what eyes notice."
     )
-    postfilter: bool = flag(True, "Filters the decoded planes towards the original; not when fast.")
+    postfilter: bool | None = flag(
+        None,
+        "Filters the decoded planes towards the original; not when fast, not with threshold.",
+        default_text="true; false when fast or with threshold",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -86,6 +90,14 @@ class Dct(Codec):
                 "dct takes threshold or quality, not both "
                 f"(threshold {self.threshold:g}, quality {self.quality})"
             )
+        if self.postfilter and not self._can_filter:
+            raise InvalidOptionError(
+                "dct filters only with effort best and without threshold; leave postfilter out or false"
+            )
+
+    @property
+    def _can_filter(self) -> bool:
+        return self.effort == "best" and self.threshold is None
 
     @classmethod
     def decode(cls, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
@@ -139,5 +151,5 @@ class Dct(Codec):
             is_halved=has_color and color_space == "ycbcr" and subsampling == "420",
             is_fast=is_fast,
             is_perceptual=self.tune == "perceptual",
-            is_filtered=self.postfilter and not is_fast and self.threshold is None,
+            is_filtered=self._can_filter and self.postfilter is not False,
         )
