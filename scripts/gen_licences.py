@@ -15,7 +15,7 @@ TARGET = ROOT / "docs/licences.md"
 _HEAD = """# Licences
 
 GanPress is under Apache-2.0. These are the packages of others that it uses, by what they say of themselves.
-`scripts/gen_licences.py` writes this page from the locked packages (`requirements/`). No code of theirs is here.
+`scripts/gen_licences.py` writes this page from the locked packages (`requirements/`).
 
 """
 _PARTS = {
@@ -60,16 +60,12 @@ def licence(name: str) -> str:
         about = metadata.metadata(name)
     except metadata.PackageNotFoundError:
         return "not installed here"
-    if expression := about.get("License-Expression"):
+    for expression in about.get_all("License-Expression") or []:
         return str(expression)
-    classifiers = [
-        text.rpartition(" :: ")[2]
-        for text in about.get_all("Classifier", [])
-        if text.startswith("License :: ")
-    ]
-    named = [text for text in classifiers if text != "OSI Approved"]
-    first = str(about.get("License") or "").strip().partition("\n")[0]
-    return ", ".join(named) or (first[:60] if first else "see its files")
+    classes = [str(text).split(" :: ") for text in about.get_all("Classifier") or []]
+    named = [words[-1] for words in classes if words[0] == "License" and words[-1] != "OSI Approved"]
+    first = "".join(about.get_all("License") or []).strip().partition("\n")[0]
+    return ", ".join(named) or first[:60] or "see its files"
 
 
 if __name__ == "__main__":
