@@ -78,7 +78,7 @@ def _forms() -> Iterator[Form]:
     yield lambda image, _: (".png", _file(image.resize((1, 1)), "PNG"))
     yield lambda image, _: (".png", _file(image.resize((1, 37)), "PNG"))
     # One of them: the others would only take time.
-    yield lambda image, i: (".jpg", _file(image.resize((3001, 2003) if i < 100 else (301, 203)), "JPEG"))
+    yield lambda image, i: (".jpg", _file(image.resize((2001, 1503) if i < 100 else (301, 203)), "JPEG"))
     yield lambda image, _: (".jpg", _file(image, "PNG"))  # by another name
     yield lambda image, _: (".gpc", get_codec("dct").encode(np.asarray(image)))
 

@@ -14,6 +14,7 @@ from tests.helpers.mixture import write_mixture
 from tests.helpers.servers import server
 
 COUNT = 1000
+PATIENTLY = ("--timeout", "900")
 LOSSES = {
     "profile_converted", "metadata_dropped", "frames_dropped", "depth_reduced", "colors_converted",
     "trailing_bytes_dropped", "orientation_applied",
@@ -40,7 +41,7 @@ def files(root: Path) -> dict[str, bytes]:
 @pytest.mark.data
 @pytest.mark.large
 def test_a_thousand_files(shared_data: Path, tmp_path: Path) -> None:
-    """Nothing is lost: what fails is what was seeded, what is changed is told, and a server gives the same."""
+    """Nothing is lost: what fails is what was seeded, what is changed is told, a server gives the same."""
     originals, small, back = tmp_path / "originals", tmp_path / "small", tmp_path / "back"
     seeded = write_mixture(originals, shared_data / "cars.tar", COUNT)
     sound = {str(Path(name).with_suffix("")) for name in files(originals) if name not in seeded}
@@ -48,7 +49,7 @@ def test_a_thousand_files(shared_data: Path, tmp_path: Path) -> None:
     assert len(sound) == COUNT - len(seeded)
 
     compress = ("compress", originals, "--codec", "dct", "-p", "effort=fast", "--no-metrics", "--json", "-o")
-    compressed = run_cli(*compress, f"{small}/")
+    compressed = run_cli(*compress, f"{small}/", *PATIENTLY)
     lines, summary = lines_of(compressed)
     assert compressed.exit_code == 1
     assert failures(lines, originals) == seeded
@@ -58,11 +59,11 @@ def test_a_thousand_files(shared_data: Path, tmp_path: Path) -> None:
     assert changes.keys() >= LOSSES
     assert {name.removesuffix(".gpc") for name in files(small) if name.endswith(".gpc")} == sound
 
-    decompressed = run_cli("decompress", small, "--json", "-o", f"{back}/")
+    decompressed = run_cli("decompress", small, "--json", "-o", f"{back}/", *PATIENTLY)
     assert (decompressed.exit_code, lines_of(decompressed)[1]["done"]) == (0, len(sound))
     assert {name.removesuffix(".png") for name in files(back) if name.endswith(".png")} == sound
 
-    evaluated = run_cli("evaluate", originals, back, "--json")
+    evaluated = run_cli("evaluate", originals, back, "--json", *PATIENTLY)
     lines, summary = lines_of(evaluated)
     assert evaluated.exit_code == 1
     assert failures(lines, originals) == seeded
@@ -71,6 +72,6 @@ def test_a_thousand_files(shared_data: Path, tmp_path: Path) -> None:
     assert min(psnrs_db.values()) > 20, min(psnrs_db, key=psnrs_db.__getitem__)
 
     with server("services.compressor", "--warm-up", "false") as address:
-        remote = run_cli(*compress, f"{tmp_path}/remote/", "--compressor", address)
+        remote = run_cli(*compress, f"{tmp_path}/remote/", "--compressor", address, *PATIENTLY)
         assert lines_of(remote)[1] == lines_of(compressed)[1]
     assert files(tmp_path / "remote") == files(small)
