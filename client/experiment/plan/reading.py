@@ -7,7 +7,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -136,29 +135,26 @@ def _explain(error: ErrorDetails, name: str, lines: dict[Location, int]) -> str:
     location: Location = tuple(
         part for place, part in enumerate(error["loc"]) if not _is_branch(error["loc"], place)
     )
-    kind, field = error["type"], str(error["loc"][-1]) if error["loc"] else ""
-    if kind == "extra_forbidden":
-        fields = _fields_at(error["loc"][:-1])
-        return _at(name, lines, location) + f"there is no field {field!r}: the fields are {', '.join(fields)}"
-    if kind == "missing":
-        return _at(name, lines, location[:-1]) + f"the field {field!r} is missing"
-    if kind == "union_tag_not_found":
-        return _at(name, lines, location) + "the field 'kind' is missing: it is real or generated"
-    if kind == "union_tag_invalid":
-        return (
-            _at(name, lines, location)
-            + f"kind is real or generated, not {cast('Any', error['ctx'])['tag']!r}"
-        )
-    shown = error["input"]
+    shown: object = error["input"]
     given = f", not {shown!r}" if isinstance(shown, str | int | float | bool) else ""
-    for ending, accepted in _UNIONS.items():
-        if ending in location:
-            return _at(name, lines, location) + accepted + given
-    if kind == "literal_error" and location[0] == "perturbations" and len(location) == 2:
-        return _at(name, lines, location) + f"it must be none, or a change such as {{rotate: 90}}{given}"
-    message = error["msg"].removeprefix("Value error, ")
-    message = message.replace("Input should be", "it must be").replace("String should", "it should")
-    return _at(name, lines, location) + message + given
+    field = str(error["loc"][-1]) if error["loc"] else ""
+    match error["type"]:
+        case "extra_forbidden":
+            fields = ", ".join(_fields_at(error["loc"][:-1]))
+            message = f"there is no field {field!r}: the fields are {fields}"
+        case "missing":
+            location, message = location[:-1], f"the field {field!r} is missing"
+        case "union_tag_not_found":
+            message = "the field 'kind' is missing: it is real or generated"
+        case "union_tag_invalid":
+            message = f"kind is real or generated, not {error.get('ctx', {}).get('tag')!r}"
+        case "literal_error" if location[0] == "perturbations" and len(location) == 2:
+            message = f"it must be none, or a change such as {{rotate: 90}}{given}"
+        case _:
+            words = error["msg"].removeprefix("Value error, ")
+            words = words.replace("Input should be", "it must be").replace("String should", "it should")
+            message = next((text for part, text in _UNIONS.items() if part in location), words) + given
+    return _at(name, lines, location) + message
 
 
 _UNIONS = {
