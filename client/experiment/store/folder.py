@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
+import shutil
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import fsspec  # pyright: ignore[reportMissingTypeStubs]
 
@@ -37,7 +39,7 @@ class Store:
         except (ImportError, ValueError) as error:
             raise InputError(f"cannot write to {location}: {error}") from error
         self._root = root.rstrip("/")
-        self._is_local = type(self._fs).__name__ == "LocalFileSystem"
+        self.is_local = type(self._fs).__name__ == "LocalFileSystem"
 
     @property
     def filesystem(self) -> Any:
@@ -46,7 +48,40 @@ class Store:
 
     def path(self, name: str) -> str:
         """Returns a file's path on that filesystem."""
-        return f"{self._root}/{name}"
+        return f"{self._root}/{name}" if name else self._root
+
+    def query_path(self, name: str) -> str:
+        """Returns a file's path as DuckDB knows it, once the filesystem is registered there."""
+        if self.is_local:
+            return self.path(name)
+        protocol = self._fs.protocol if isinstance(self._fs.protocol, str) else self._fs.protocol[0]
+        return f"{protocol}://{self.path(name)}"
+
+    def exists(self, name: str) -> bool:
+        """Tells whether there is a file of this name.
+
+        Raises:
+            StoreError: The store cannot be asked.
+        """
+        try:
+            return bool(self._fs.exists(self.path(name)))
+        except Exception as error:
+            raise self._cannot("read", name, error) from error
+
+    def put_file(self, name: str, path: Path) -> None:
+        """Writes a file as `put` does, from one on the disk, which need not fit into memory.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        try:
+            if self.is_local:
+                with path.open("rb") as source:
+                    _put_durably(Path(self.path(name)), source)
+            else:
+                self._fs.put_file(str(path), self.path(name))
+        except Exception as error:
+            raise self._cannot("write", name, error) from error
 
     def put(self, name: str, data: bytes) -> None:
         """Writes a file, over an old one if there is one.
@@ -55,8 +90,8 @@ class Store:
             StoreError: It cannot be written; an old one is as it was.
         """
         try:
-            if self._is_local:
-                _put_durably(Path(self.path(name)), data)
+            if self.is_local:
+                _put_durably(Path(self.path(name)), io.BytesIO(data))
             else:
                 self._fs.pipe_file(self.path(name), data)
         except Exception as error:
@@ -119,7 +154,7 @@ def _filesystem(location: str) -> tuple[Any, str]:
     return cast("Any", fsspec).url_to_fs(location, **options)
 
 
-def _put_durably(path: Path, data: bytes) -> None:
+def _put_durably(path: Path, source: BinaryIO) -> None:
     temporary = path.with_name(f".{path.name[:64]}.{uuid.uuid4().hex[:8]}.part")
     try:
         try:
@@ -128,7 +163,7 @@ def _put_durably(path: Path, data: bytes) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             file = temporary.open("wb")
         with file:
-            file.write(data)
+            shutil.copyfileobj(source, file)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

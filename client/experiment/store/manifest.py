@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -77,6 +78,24 @@ class Manifest(_Part):
     """The plan's settings."""
     command: str
     """Command line that runs the same plan."""
+
+    def difference(self, other: Manifest) -> str | None:
+        """Returns how another run differs from this one, None when both are of the same cells."""
+        if self.plan_digest != other.plan_digest:
+            mine, theirs = (f"{one.plan.get('name')} ({one.plan_digest[:12]})" for one in (self, other))
+            return f"it is of the plan {mine}, not {theirs}"
+        for mine, theirs in zip_longest(self.sources, other.sources):
+            if not mine or not theirs:
+                missing = mine or theirs
+                return f"only one of both has the source {missing.name if missing else ''}"
+            if mine.model_digest != theirs.model_digest:
+                digests = [str(one.model_digest)[:12] for one in (mine, theirs)]
+                return f"source {mine.name} was drawn by model {digests[0]}, which now is {digests[1]}"
+            if mine != theirs:
+                return f"the images of source {mine.name} are not the same as they were"
+        if (self.cells, self.settings) != (other.cells, other.settings):
+            return "the settings are not the same"
+        return None
 
     def to_json(self) -> bytes:
         """Returns the file."""

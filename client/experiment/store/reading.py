@@ -1,18 +1,27 @@
-"""Reads results, finished or not."""
+"""Reads results, finished or not, by a query of DuckDB."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from typing import Any, cast
 
 from client.errors import InputError
 from client.experiment.store.folder import Store
-from client.experiment.store.schema import arrow_schema
+from client.experiment.store.schema import Row, arrow_schema, describe_columns
 
 RESULTS, SETS = "results.parquet", "sets.parquet"
 PARTS, JOURNAL = "parts", "journal"
+
+_QUERY = """
+select {columns} from ({rows})
+qualify row_number() over (partition by cell_index order by error is not null, cell_id) = 1
+order by cell_index
+"""
+"""A cell is there twice when a run was killed between two writes, or when it was run again after it failed:
+the row with a result counts."""
+_BATCH_ROWS = 50_000
 
 
 def load(location: str) -> Any:
@@ -24,51 +33,70 @@ def load(location: str) -> Any:
         InputError: There are no results.
         StoreError: They cannot be read.
     """
-    store = Store(location)
-    finished = store.get(RESULTS)
-    if finished is not None:
-        return read_parquet(finished)
-    table = combine([*read_parts(store), *read_journal(store)])
+    with Rows([Store(location)]) as rows:
+        table = rows.reader().read_all().cast(arrow_schema())
     if not table.num_rows:
         raise InputError(f"there are no results in {location}: `client experiment run` makes them")
     return table
 
 
-def read_parts(store: Store, shard: str = "") -> list[Any]:
-    """Returns the tables in the parts of a shard, or of all."""
-    names = store.names(f"{PARTS}/{shard}")
-    return [read_parquet(store.get(name) or b"") for name in names if name.endswith(".parquet")]
+class Rows:
+    """The rows that lie in one or more stores, each cell once, in the plan's order. Use as `with`."""
+
+    def __init__(self, stores: Iterable[Store]) -> None:
+        """Looks for the files; journals are read, parts and results only when they are asked for.
+
+        Raises:
+            StoreError: They cannot be listed or read.
+        """
+        duckdb = cast("Any", import_module("duckdb"))
+        self._connection = duckdb.connect()
+        parts: list[str] = []
+        journals: list[Any] = []
+        for store in stores:
+            names = [name for name in store.names(PARTS) if name.endswith(".parquet")]
+            names += [RESULTS] if store.exists(RESULTS) else []
+            parts += [store.query_path(name) for name in names]
+            if not store.is_local:
+                self._connection.register_filesystem(store.filesystem)
+            journals += read_journal(store)[1]
+        arrow = cast("Any", import_module("pyarrow"))
+        journal = arrow.concat_tables([arrow_schema().empty_table(), *journals])
+        self._connection.register("journal", journal)
+        columns = ", ".join(describe_columns())
+        self._rows = f"select {columns} from journal"  # noqa: S608 - names of our own
+        if parts:
+            files = ", ".join("'" + path.replace("'", "''") + "'" for path in parts)
+            self._rows += f" union all by name select * from read_parquet([{files}], union_by_name = true)"
+
+    def __enter__(self) -> Rows:
+        """Returns the rows."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the query."""
+        self._connection.close()
+
+    def reader(self) -> Any:
+        """Returns the rows as a `pyarrow.RecordBatchReader`; not all are held at once."""
+        query = _QUERY.format(columns=", ".join(describe_columns()), rows=self._rows)
+        return self._connection.execute(query).to_arrow_reader(_BATCH_ROWS)
+
+    def finished(self) -> tuple[set[int], set[int]]:
+        """Returns the places in the plan's order of the cells that have a result, and of those that failed."""
+        query = f"select cell_index, bool_and(error is not null) from ({self._rows}) group by all"  # noqa: S608
+        found = self._connection.execute(query).fetchall()
+        return {index for index, failed in found if not failed}, {index for index, failed in found if failed}
 
 
-def read_journal(store: Store, shard: str = "") -> list[Any]:
-    """Returns the tables in the journal of a shard, or of all."""
+def read_journal(store: Store, shard: str = "") -> tuple[list[str], list[Any]]:
+    """Returns the names of the files in the journal of a shard, or of all, and the tables in them."""
     ipc = cast("Any", import_module("pyarrow.ipc"))
-    files = (store.get(name) for name in store.names(f"{JOURNAL}/{shard}") if name.endswith(".arrow"))
-    # None: another process moved it to the parts after it was listed.
-    return [ipc.open_file(io.BytesIO(data)).read_all() for data in files if data is not None]
-
-
-def combine(tables: Iterable[Any]) -> Any:
-    """Returns the rows of all tables in the plan's order, each cell once.
-
-    A cell that is there twice was killed between two writes, or run again after it failed: the row with a
-    result counts.
-    """
-    arrow = cast("Any", import_module("pyarrow"))
-    compute = cast("Any", import_module("pyarrow.compute"))
-    schema = arrow_schema()
-    table = arrow.concat_tables([schema.empty_table(), *(table.cast(schema) for table in tables)])
-    failed = compute.is_valid(table["error"])
-    order = compute.sort_indices(
-        arrow.table({"cell_index": table["cell_index"], "failed": failed}),
-        sort_keys=[("cell_index", "ascending"), ("failed", "ascending")],
-    )
-    table = table.take(order).combine_chunks()
-    if table.num_rows < 2:
-        return table
-    index = table["cell_index"]
-    is_first = compute.not_equal(index.slice(1), index.slice(0, table.num_rows - 1))
-    return table.filter(arrow.concat_arrays([arrow.array([True]), is_first.combine_chunks()]))
+    names = [name for name in store.names(f"{JOURNAL}/{shard}".rstrip("/")) if name.endswith(".arrow")]
+    files = ((name, store.get(name)) for name in names)
+    # None: another process moved it to a part after it was listed.
+    found = [(name, ipc.open_file(io.BytesIO(data)).read_all()) for name, data in files if data is not None]
+    return [name for name, _ in found], [table for _, table in found]
 
 
 def read_parquet(data: bytes) -> Any:
