@@ -27,10 +27,11 @@ _KINDS: dict[str, dict[str, Any]] = {
 @click.command(help=__doc__)
 @click.argument("archive", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--images", default=2, show_default=True, help="How many images of the archive.")
+@click.option("--under", default="", help="Only images whose name begins so, as test/.")
 @click.option("--as-found", is_flag=True, help="Repack the archive's own JPEGs instead of making some.")
-def main(archive: Path, images: int, as_found: bool) -> None:
+def main(archive: Path, images: int, under: str, as_found: bool) -> None:
     """Prints a row a kind."""
-    files = _read(archive, images)
+    files = _read(archive, under, images)
     repack.pack(_jpeg(files[0], quality=50, progressive=True))  # compiles, or loads what is compiled
     if as_found:
         _print("as found", files)
@@ -40,9 +41,9 @@ def main(archive: Path, images: int, as_found: bool) -> None:
             _print(f"{kind}, quality {quality}", [_jpeg(file, quality=quality, **options) for file in files])
 
 
-def _read(archive: Path, count: int) -> list[bytes]:
+def _read(archive: Path, under: str, count: int) -> list[bytes]:
     with tarfile.open(archive) as tar:
-        names = [name for name in tar.getnames() if name.endswith((".png", ".jpg"))]
+        names = [n for n in tar.getnames() if n.startswith(under) and n.endswith((".png", ".jpg"))]
         step = max(1, len(names) // count)
         opened: list[Any] = [tar.extractfile(name) for name in names[::step][:count]]
         return [file.read() for file in opened]

@@ -25,6 +25,10 @@ def main() -> None:
         "grey-restart.gpc": jpeg(photo(25, 18, "L"), restart_marker_blocks=1),
         "cmyk.gpc": jpeg(photo(20, 17, "CMYK"), optimize=True) + b"tail",
         "1x1.gpc": jpeg(photo(1, 1)),
+        "trained-420.gpc": jpeg(photo(40, 27), quality=85),
+        "trained-progressive-444.gpc": jpeg(photo(33, 30), progressive=True, subsampling=0, quality=95),
+        "trained-grey.gpc": jpeg(photo(25, 18, "L"), restart_marker_blocks=1),
+        "trained-cmyk.gpc": jpeg(photo(20, 17, "CMYK"), optimize=True) + b"tail",
     }
     for name, data in files.items():
         if name not in expected:

@@ -62,32 +62,36 @@ def new_coefficients(frame: Frame) -> Coefficients:
 
 
 def encode(frame: Frame, quantisers: npt.NDArray[np.int64], coefficients: Coefficients) -> bytes:
-    """Returns the stream of a frame's coefficients."""
+    """Returns the stream of a frame's coefficients, which begins with the prior."""
     size = 4096 + 2 * coefficients.shape[0]
     while True:
         coder, buffer = new_encoder(), np.empty(size, np.uint8)
-        _code_frame(new_coding(coder, buffer), frame, quantisers, coefficients)
+        code_frame(new_coding(coder, buffer, is_trained=True), frame, quantisers, coefficients)
         if not has_overflowed(coder, buffer):
             return finish(coder, buffer)
         size = 64 + int(coder[POSITION])  # which is what it would have needed
 
 
-def decode(frame: Frame, quantisers: npt.NDArray[np.int64], stream: bytes) -> Coefficients:
-    """Returns the coefficients of a stream.
+def decode(
+    frame: Frame, quantisers: npt.NDArray[np.int64], stream: bytes, *, is_trained: bool
+) -> Coefficients:
+    """Returns the coefficients of a stream; `is_trained` tells whether it begins with the prior.
 
     Raises:
         CorruptDataError: It is too short for the frame.
     """
     coefficients = new_coefficients(frame)
     buffer = readable(stream)
-    if not _code_frame(new_coding(new_decoder(buffer), buffer), frame, quantisers, coefficients):
+    coding = new_coding(new_decoder(buffer), buffer, is_trained=is_trained)
+    if not code_frame(coding, frame, quantisers, coefficients):
         raise CorruptDataError("the GanPress file has too few coefficients for its image")
     return coefficients
 
 
-def _code_frame(
+def code_frame(
     coding: Coding, frame: Frame, quantisers: npt.NDArray[np.int64], coefficients: Coefficients
 ) -> bool:
+    """Codes all components; returns False when a decoder ran out of data."""
     geometry = geometry_of(frame)
     diagonals = np.zeros(len(coefficients), np.uint8)
     residuals = np.zeros(len(coefficients), np.int32)

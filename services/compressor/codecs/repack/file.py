@@ -25,8 +25,8 @@ CONTAINER_CODEC = 3
 MAX_JPEG_BYTES = 1 << 28
 """Largest JPEG that is repacked or restored."""
 
-_LZMA, _ZEROS, _PADDING, _SPLITS = 1, 2, 4, 8
-_ALL_FLAGS = 15
+_LZMA, _ZEROS, _PADDING, _SPLITS, _TRAINED = 1, 2, 4, 8, 16
+_ALL_FLAGS = 31
 _FIXED = struct.Struct("<BI")
 """Flags, CRC-32 of the JPEG."""
 
@@ -55,8 +55,8 @@ def pack(jpeg: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
         raise UnsupportedImageError(
             f"the JPEG has {len(jpeg)} bytes; at most {MAX_JPEG_BYTES} can be repacked"
         )
-    skeleton, traits, coefficients = _take_apart(jpeg, max_pixels)
-    parsed = _parse(skeleton, max_pixels)
+    skeleton, traits, coefficients = take_apart(jpeg, max_pixels)
+    parsed = parse(skeleton, max_pixels)
     for flags in _guess_flags(traits):
         if _put_together(parsed, coefficients, len(jpeg), *_shown(flags, traits)) == jpeg:
             break
@@ -70,7 +70,7 @@ def pack(jpeg: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
     sizes = (len(jpeg), len(changed), len(traits_bytes), len(packed_header))
     payload = b"".join(
         [
-            _FIXED.pack(flags | is_lzma * _LZMA, zlib.crc32(jpeg)),
+            _FIXED.pack(flags | is_lzma * _LZMA | _TRAINED, zlib.crc32(jpeg)),
             *map(varint, sizes),
             packed_header,
             stream.encode(parsed.frame, parsed.quantisers, coefficients),
@@ -101,13 +101,15 @@ def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
         held.payload[start:stream_start], skeleton_bytes + traits_bytes, is_lzma=bool(flags & _LZMA)
     )
     changed, traits = plain[:skeleton_bytes], plain[skeleton_bytes:]
-    tables = _parse(changed, max_pixels).narrow_tables
+    tables = parse(changed, max_pixels).narrow_tables
     skeleton = header.sum_quantisers(changed, tables, traits[: len(tables)])
-    parsed = _parse(skeleton, max_pixels)
+    parsed = parse(skeleton, max_pixels)
     if (parsed.frame.width_px, parsed.frame.height_px) != (held.width_px, held.height_px):
         raise CorruptDataError("the GanPress file has a JPEG of another size than it announces")
     paddings, splits = _read_traits(flags, traits[len(tables) :], parsed)
-    coefficients = stream.decode(parsed.frame, parsed.quantisers, held.payload[stream_start:])
+    coefficients = stream.decode(
+        parsed.frame, parsed.quantisers, held.payload[stream_start:], is_trained=bool(flags & _TRAINED)
+    )
     try:
         jpeg = _put_together(parsed, coefficients, size, paddings, splits)
     except UnsupportedImageError as error:
@@ -146,7 +148,7 @@ def _read_fixed(payload: bytes) -> tuple[int, int, list[int], int]:
     return flags, checksum, sizes, position
 
 
-def _take_apart(jpeg: bytes, max_pixels: int) -> tuple[bytes, list[ScanTraits], Coefficients]:
+def take_apart(jpeg: bytes, max_pixels: int) -> tuple[bytes, list[ScanTraits], Coefficients]:
     """Returns a JPEG without its scans' bytes, what those hold, and the coefficients."""
     reader = Reader(jpeg, max_pixels=max_pixels)
     buffer = np.frombuffer(jpeg, np.uint8).copy()
@@ -165,7 +167,8 @@ def _take_apart(jpeg: bytes, max_pixels: int) -> tuple[bytes, list[ScanTraits], 
     return b"".join([*parts, jpeg[position:]]), traits, coefficients
 
 
-def _parse(skeleton: bytes, max_pixels: int) -> _Parsed:
+def parse(skeleton: bytes, max_pixels: int) -> _Parsed:
+    """Returns what a JPEG without its scans' bytes says; raises as `pack` does."""
     reader = Reader(skeleton, max_pixels=max_pixels)
     scans: list[Scan] = []
     while scan := reader.next_scan(scans[-1].start if scans else 0):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.compressor.codecs.coding import new_models
+from services.compressor.codecs.repack import prior
 
 INPUTS = 9
 """Most models that vote on a bit, and one constant vote."""
@@ -116,10 +117,12 @@ class Coding(NamedTuple):
     """Their votes, int64 [INPUTS]."""
 
 
-def new_coding(coder: npt.NDArray[np.int64], buffer: npt.NDArray[np.uint8]) -> Coding:
-    """Returns the state before the first coefficient."""
-    weights = np.full((SETS, INPUTS), _FIRST_WEIGHT, np.int32)
-    weights[:, -1] = 0
-    return Coding(
-        coder, buffer, new_models(MODELS), weights, np.zeros(INPUTS, np.int64), np.zeros(INPUTS, np.int64)
-    )
+def new_coding(coder: npt.NDArray[np.int64], buffer: npt.NDArray[np.uint8], *, is_trained: bool) -> Coding:
+    """Returns the state before the first coefficient: the prior, or one that knows nothing."""
+    if is_trained:
+        trained_models, trained_weights = prior.read(MODELS)
+        models, weights = trained_models.copy(), trained_weights.reshape(SETS, INPUTS).copy()
+    else:
+        models, weights = new_models(MODELS), np.full((SETS, INPUTS), _FIRST_WEIGHT, np.int32)
+        weights[:, -1] = 0
+    return Coding(coder, buffer, models, weights, np.zeros(INPUTS, np.int64), np.zeros(INPUTS, np.int64))

@@ -1,0 +1,140 @@
+"""The settings of a plan, checked by the compressor before anything is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ganpress.v1.codec_pb2 import CodecInfo, CodecOptions
+
+from client.api import GanpressClient
+from client.codec_options import ALIASES, OptionValue, build_options, codec_names, option_names, options_given
+from client.errors import GanpressError, UnreachableError
+from client.experiment.plan.model import CodecEntry, Search
+from client.experiment.plan.reading import Location, PlanFile
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One codec with its options, or with a search for one of them."""
+
+    codec: str
+    """Codec name."""
+    technique: str
+    """Technique it belongs to: "dct", "kmeans" or "pillow"."""
+    text: str
+    """The options that are set, as in "quality=75"; "lossless" or "default" when none is."""
+    message: CodecOptions
+    """What a request holds; of a search without the option that is looked for."""
+    search: Search | None = None
+    """What is looked for."""
+    reference: CodecOptions | None = None
+    """Setting that the search compares with."""
+
+    @property
+    def options(self) -> dict[str, OptionValue]:
+        """Returns the options that are set, by name."""
+        return options_given(self.message)
+
+    def with_option(self, value: int) -> CodecOptions:
+        """Returns the message of a search with a value of its option."""
+        assert self.search
+        return build_options(self.codec, {**self.options, self.search.option: value})
+
+
+async def resolve_settings(client: GanpressClient, plan_file: PlanFile) -> list[Setting]:
+    """Returns the settings of a plan in their order, each once.
+
+    Raises:
+        InputError: The compressor has not what the plan names; the message names the line.
+        ServiceError: The compressor cannot be asked.
+    """
+    infos = {info.name: info for info in (await client.list_codecs()).codecs}
+    settings: dict[tuple[str, str], Setting] = {}
+    for number, entry in enumerate(plan_file.plan.codecs):
+        location: Location = ("codecs", number)
+        info = _info(entry.codec, infos, plan_file, (*location, "codec"))
+        for options in entry.combinations():
+            message = await _checked(client, info.name, options, plan_file, location)
+            if entry.search:
+                setting = await _search(client, plan_file, location, entry, message, infos)
+            else:
+                nothing_set = "lossless" if info.lossless else "default"
+                text = setting_text(options_given(message).items()) or nothing_set
+                setting = Setting(info.name, info.technique, text, message)
+            settings.setdefault((setting.codec, setting.text), setting)
+    return list(settings.values())
+
+
+def setting_text(options: Iterable[tuple[str, OptionValue]]) -> str:
+    """Returns options as a user writes them: "quality=75 color_space=rgb"."""
+    return " ".join(f"{name}={_value_text(value)}" for name, value in options)
+
+
+def _value_text(value: OptionValue) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower()
+
+
+def _info(
+    codec: str, infos: Mapping[str, CodecInfo], plan_file: PlanFile, location: Location
+) -> CodecInfo:
+    codec = ALIASES.get(codec, codec)
+    if codec not in codec_names():
+        raise plan_file.error(location, f"there is no codec {codec!r}: the codecs are {', '.join(sorted(infos))}")
+    if codec not in infos:
+        raise plan_file.error(
+            location, f"this compressor has no codec {codec!r}: it has {', '.join(sorted(infos))}"
+        )
+    return infos[codec]
+
+
+async def _checked(
+    client: GanpressClient,
+    codec: str,
+    options: Mapping[str, OptionValue],
+    plan_file: PlanFile,
+    location: Location,
+) -> CodecOptions:
+    """Returns the message of a codec with options that the compressor accepts."""
+    try:
+        return await client.codec_options(codec, options)
+    except UnreachableError:
+        raise
+    except GanpressError as error:
+        name = next((name for name in options if name in str(error)), "")
+        where = (*location, "options", *([name] if name else []))
+        raise plan_file.error(where, str(error)) from error
+
+
+async def _search(
+    client: GanpressClient,
+    plan_file: PlanFile,
+    location: Location,
+    entry: CodecEntry,
+    message: CodecOptions,
+    infos: Mapping[str, CodecInfo],
+) -> Setting:
+    search = entry.search
+    assert search
+    inside = (*location, "search")
+    info = _info(entry.codec, infos, plan_file, (*location, "codec"))
+    if search.option not in option_names(info.name):
+        has = ", ".join(option_names(info.name)) or "none"
+        raise plan_file.error(
+            (*inside, "option"), f"codec {info.name} has no option {search.option!r}: its options are {has}"
+        )
+    given = options_given(message)
+    for value in (search.low, search.high):
+        await _checked(client, info.name, {**given, search.option: value}, plan_file, inside)
+    other = search.equal_size_to
+    other_info = _info(other.codec, infos, plan_file, (*inside, "equal_size_to", "codec"))
+    reference = await _checked(
+        client, other_info.name, other.options, plan_file, (*inside, "equal_size_to")
+    )
+    words = setting_text(options_given(reference).items())
+    text = " ".join(part for part in ("size of", other_info.name, words) if part)
+    prefix = setting_text(given.items())
+    return Setting(
+        info.name, info.technique, f"{prefix} {text}".strip(), message, search=search, reference=reference
+    )
+

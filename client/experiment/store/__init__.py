@@ -1,0 +1,1 @@
+"""The results of an experiment: their columns, and the folder that holds them."""
