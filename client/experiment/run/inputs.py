@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,7 @@ class Input:
         """Returns the digest of the file, None when there is none."""
         return hashlib.sha256(self.data).hexdigest() if self.data else None
 
+    @cached_property
     def pixels(self) -> NDArray[np.uint8]:
         """Returns the image as uint8 [H, W, C]."""
         return decode(self.data)
@@ -74,7 +76,7 @@ async def perturb(given: Input, change: Perturbation) -> Input:
     """Returns the image changed, as PNG."""
     if given.error:
         return given
-    data = await asyncio.to_thread(lambda: to_png(_plain(change.apply(given.pixels()))))
+    data = await asyncio.to_thread(lambda: to_png(_plain(change.apply(given.pixels))))
     return replace(given, data=data, sizes={}, searching=asyncio.Lock())
 
 
@@ -98,9 +100,7 @@ def _read(images: Images, source: RealSource, item: Item) -> Input:
     return Input(item, data)
 
 
-async def _draw(
-    calls: Calls, images: Images, source: GeneratedSource, items: Sequence[Item]
-) -> list[Input]:
+async def _draw(calls: Calls, images: Images, source: GeneratedSource, items: Sequence[Item]) -> list[Input]:
     grid = source.grid
     size = grid.rows * grid.columns if grid else 1
     seeds = [seed for item in items for seed in range(item.seed or 0, (item.seed or 0) + size)]

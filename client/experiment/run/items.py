@@ -136,16 +136,16 @@ async def _generated(client: GanpressClient, source: GeneratedSource, plan: Plan
     versions = [one for one in answer.models if one.name == source.model]
     if not versions:
         names = ", ".join(dict.fromkeys(one.name for one in answer.models)) or "none"
-        raise _SourceError(
-            "model", f"the generator has no model {source.model!r}; it has {names}"
-        )
+        raise _SourceError("model", f"the generator has no model {source.model!r}; it has {names}")
     model = next((one for one in versions if source.version in (0, one.version)), None)
     if not model:
         has = ", ".join(str(one.version) for one in versions)
         raise _SourceError("version", f"model {source.model} has no version {source.version}; it has {has}")
     labels = _labels(source, model)
     if source.count < len(labels):
-        raise _SourceError("count", f"{source.count} is too few for {len(labels)} labels: each needs an image")
+        raise _SourceError(
+            "count", f"{source.count} is too few for {len(labels)} labels: each needs an image"
+        )
     card = await client.get_model(model.name, model.version)
     items = _generated_items(source, labels, plan.seed if source.seed is None else source.seed)
     entry = _entry(source, items).model_copy(

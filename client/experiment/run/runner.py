@@ -206,7 +206,7 @@ class Runner:
             else None,
             libraries=libraries(),
             cpu=cpu(),
-            **{"options": "{}", **outcome.columns},
+            **outcome.columns,
         )
 
 
@@ -216,7 +216,9 @@ def _cell_id(digest: str, source: str, item: Item, perturbation: str, setting: S
 
 
 def _input_file(given: Input) -> str:
-    extension = "png" if given.data.startswith(b"\x89PNG") else PurePosixPath(given.item.name).suffix.lstrip(".")
+    extension = (
+        "png" if given.data.startswith(b"\x89PNG") else PurePosixPath(given.item.name).suffix.lstrip(".")
+    )
     return f"images/inputs/{given.sha256()}.{extension.lower()}"
 
 
@@ -231,4 +233,3 @@ def _first(group: BaseExceptionGroup[GanpressError]) -> GanpressError:
         error = error.exceptions[0]
     assert isinstance(error, GanpressError)
     return error
-
