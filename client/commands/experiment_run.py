@@ -29,7 +29,7 @@ from client.terminal import note
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class _ShardType(click.ParamType):
+class _ShardType(click.ParamType[Shard]):
     name = "shard"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
@@ -58,7 +58,7 @@ def _run_options(command: Command) -> Command:
             metavar="I/N",
             envvar="GANPRESS_SHARD",
             show_envvar=True,
-            help="Run every N-th image only, from the I-th, 0 to N - 1; `client experiment merge` joins them.",
+            help="Run every N-th image, from number I (0 to N - 1); `client experiment merge` joins shards.",
         ),
         click.option(
             "--concurrency",
@@ -198,9 +198,9 @@ class _State:
         self.progress = progress
 
     def kept(self, store: Store) -> str:
-        assert self.progress
+        done, total = (self.progress.done, self.progress.total) if self.progress else (0, 0)
         return (
-            f"{self.progress.done} of {self.progress.total} cells are kept; "
+            f"{done} of {total} cells are kept; "
             f"`client experiment resume {shlex.quote(store.location)}` goes on"
         )
 

@@ -9,7 +9,8 @@ from client.experiment.store.reading import Rows
 from client.tables import print_table
 
 _QUERY = """
-select codec || ' ' || setting, source_kind, min(cell_index), count(*), 100 * (1 - sum(compressed_bytes) / sum(original_bytes)),
+select codec || ' ' || setting, source_kind, min(cell_index), count(*),
+    100 * (1 - sum(compressed_bytes) / sum(original_bytes)),
     avg(bits_per_pixel), avg(psnr_rgb_db) filter (isfinite(psnr_rgb_db)), avg(ssim)
 from {rows} where error is null and perturbation = 'none' group by all order by 3
 """

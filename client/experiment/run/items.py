@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from ganpress.v1.generator_service_pb2 import ModelSummary
 
@@ -43,8 +42,8 @@ class Images:
     """What the manifest says of it."""
     items: list[Item]
     """Its images in their order."""
-    data_set: DataSet | None = None
-    """Where real images are read."""
+    data_set: DataSet | None
+    """Where real images are read; None of generated ones."""
     truncation: float | None = None
     """Truncation that generated ones are drawn with."""
 
@@ -86,7 +85,7 @@ class _SourceError(GanpressError):
 
 def locate(data: str, path: str) -> str:
     """Returns a path of a plan as seen from here: its relative paths begin at `data`."""
-    if "://" in path or os.path.isabs(path):
+    if "://" in path or Path(path).is_absolute():
         return path
     return path if data == "." else f"{data.rstrip('/')}/{path}"
 
@@ -156,7 +155,7 @@ async def _generated(client: GanpressClient, source: GeneratedSource, plan: Plan
             "architecture": card.architecture or None,
         }
     )
-    return Images(source, entry, items, truncation=source.truncation or 1.0)
+    return Images(source, entry, items, None, truncation=source.truncation or 1.0)
 
 
 def _labels(source: GeneratedSource, model: ModelSummary) -> list[str]:

@@ -82,7 +82,7 @@ async def _compress(
 ) -> tuple[CompressResponse, CodecOptions, int | None]:
     if not setting.search:
         return await calls.compress(given.data, setting.message), setting.message, None
-    found = await search(calls, given, setting)
+    found = await search(calls, given, setting, setting.search)
     return found.response, found.message, found.target_bytes
 
 

@@ -102,7 +102,7 @@ class Runner:
                 for number in range(self._concurrency):
                     tasks.create_task(self._work(queue), name=f"experiment: {number}")
         except* GanpressError as group:
-            raise _first(group) from group
+            raise next(_leaves(group)) from group
         finally:
             self._executor.shutdown(cancel_futures=True)
             await self._journal.close()
@@ -226,10 +226,10 @@ def _output_file(outcome: Outcome) -> str:
     return f"images/outputs/{outcome.columns['output_sha256']}{outcome.extension}"
 
 
-def _first(group: BaseExceptionGroup[GanpressError]) -> GanpressError:
-    """Returns the first error of a group, however it is nested."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, GanpressError)
-    return error
+def _leaves(group: BaseExceptionGroup[GanpressError]) -> Iterator[GanpressError]:
+    """Yields the errors in a group, however it is nested."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

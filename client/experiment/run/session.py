@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from io import BytesIO
+from pathlib import Path
 from typing import Any, cast
 
 from client.api import GanpressClient
@@ -114,7 +114,7 @@ def manifest_of(experiment: Experiment, command: str) -> Manifest:
     return Manifest(
         plan=experiment.plan.model_dump(mode="json"),
         plan_digest=experiment.digest,
-        data=data if "://" in data else os.path.abspath(data),  # a run may go on in another folder
+        data=data if "://" in data else str(Path(data).absolute()),  # a run may go on in another folder
         cells=experiment.cells,
         sources=[images.entry for images in experiment.images],
         perturbations=[

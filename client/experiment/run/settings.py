@@ -15,6 +15,20 @@ from client.experiment.plan.reading import Location, PlanFile
 
 
 @dataclass(frozen=True)
+class EqualSize:
+    """A search for the value of an option under which files are within another setting's size."""
+
+    option: str
+    """The option."""
+    low: int
+    """Its smallest value."""
+    high: int
+    """Its largest value."""
+    reference: CodecOptions
+    """The other setting."""
+
+
+@dataclass(frozen=True)
 class Setting:
     """One codec with its options, or with a search for one of them."""
 
@@ -26,10 +40,8 @@ class Setting:
     """The options that are set, as in "quality=75"; "lossless" or "default" when none is."""
     message: CodecOptions
     """What a request holds; of a search without the option that is looked for."""
-    search: Search | None = None
+    search: EqualSize | None = None
     """What is looked for."""
-    reference: CodecOptions | None = None
-    """Setting that the search compares with."""
 
     @property
     def options(self) -> dict[str, OptionValue]:
@@ -131,5 +143,9 @@ async def _search(
     text = " ".join(part for part in ("size of", other_info.name, words) if part)
     prefix = setting_text(given.items())
     return Setting(
-        info.name, info.technique, f"{prefix} {text}".strip(), message, search=search, reference=reference
+        info.name,
+        info.technique,
+        f"{prefix} {text}".strip(),
+        message,
+        search=EqualSize(search.option, search.low, search.high, reference),
     )

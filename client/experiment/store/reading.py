@@ -67,7 +67,7 @@ class Rows:
         self._rows = f"select {columns} from journal"  # noqa: S608 - names of our own
         if parts:
             files = ", ".join("'" + path.replace("'", "''") + "'" for path in parts)
-            self._rows += f" union all by name select * from read_parquet([{files}], union_by_name = true)"
+            self._rows += f" union all by name select * from read_parquet([{files}], union_by_name = true)"  # noqa: S608
 
     def __enter__(self) -> Rows:
         """Returns the rows."""
@@ -79,10 +79,10 @@ class Rows:
 
     def reader(self) -> Any:
         """Returns the rows as a `pyarrow.RecordBatchReader`; not all are held at once."""
-        return self._connection.execute(_query(self._rows)).to_arrow_reader(_BATCH_ROWS)
+        return self._connection.sql(_query(self._rows)).to_arrow_reader(_BATCH_ROWS)
 
     def finished(self) -> tuple[set[int], set[int]]:
-        """Returns the places in the plan's order of the cells that have a result, and of those that failed."""
+        """Returns the places in the plan's order of cells that have a result, and of those that failed."""
         query = f"select cell_index, bool_and(error is not null) from ({self._rows}) group by all"  # noqa: S608
         found = self._connection.execute(query).fetchall()
         return {index for index, failed in found if not failed}, {index for index, failed in found if failed}
