@@ -1,1 +1,1 @@
-"""Experiments: generated and real images through every codec and setting, as rows and as a report."""
+"""Experiments: plans of images, codecs and settings, their results, and reports."""

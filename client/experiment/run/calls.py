@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import grpc
+from ganpress.v1.codec_pb2 import CodecOptions
 from ganpress.v1.compressor_service_pb2 import (
     CompressRequest,
     CompressResponse,
@@ -20,7 +21,6 @@ from client.api import GanpressClient, compress_request
 from client.connections import answered
 from client.errors import ServiceError
 from client.requests import check_size
-from ganpress.v1.codec_pb2 import CodecOptions
 
 T = TypeVar("T")
 
@@ -53,12 +53,15 @@ class Calls:
         """
         retrying = AsyncRetrying(retry=self._is_worth_it, wait=_WAIT_S, stop=self._is_over, reraise=True)
         try:
-            return await retrying(call)
+            async for attempt in retrying:
+                with attempt:
+                    return await call()
         except ServiceError as error:
             if error.code in _AWAY:
                 message = f"{error} (it was away for {self._patience_s:g} s)"
                 raise ServiceGoneError(message, error.code) from error
             raise
+        raise AssertionError("tenacity raises the last error")
 
     async def compress(self, image: bytes, options: CodecOptions) -> CompressResponse:
         """Compresses an image file; nothing but its size is measured."""

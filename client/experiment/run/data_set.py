@@ -49,7 +49,9 @@ def open_data_set(location: str) -> DataSet:
         if not fs.exists(root):
             raise InputError(f"there is no file or folder {location!r}")
         if root.endswith(_PACKED):
-            raise InputError(f"{location}: a packed tar cannot be read in any order: unpack it to a plain .tar")
+            raise InputError(
+                f"{location}: a packed tar cannot be read in any order: unpack it to a plain .tar"
+            )
         return _Tar(fs, root) if _is_tar(fs, root) else _File(fs, root)
     except (ImportError, ValueError, tarfile.TarError) as error:
         raise InputError(f"cannot read {location}: {error}") from error

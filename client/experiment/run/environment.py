@@ -12,7 +12,16 @@ from typing import cast
 from numpy._core._multiarray_umath import __cpu_features__ as cpu_features  # pyright: ignore
 from PIL import features
 
-_PACKAGES = ("numpy", "scipy", "numba", "pillow", "scikit-image", "scikit-learn", "ssimulacra2", "onnxruntime-gpu")
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "pillow",
+    "scikit-image",
+    "scikit-learn",
+    "ssimulacra2",
+    "onnxruntime-gpu",
+)
 _CODECS = ("libjpeg_turbo", "webp", "avif", "jpg_2000", "zlib", "libtiff")
 _VECTORS = ("AVX512F", "AVX2", "AVX", "SSE42", "SVE", "ASIMD", "NEON")
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from client.errors import GanpressError, InputError
 from client.experiment.plan.model import GeneratedSource, Grid, RealSource
 from client.experiment.plan.perturbation import Perturbation
 from client.experiment.run.calls import Calls, ServiceGoneError
+from client.experiment.run.data_set import DataSet
 from client.experiment.run.items import Images, Item
 from client.images import from_png, to_png
 from services.compressor.codecs import CodecError, decode
@@ -42,6 +44,7 @@ class Input:
         """Returns the digest of the file, None when there is none."""
         return hashlib.sha256(self.data).hexdigest() if self.data else None
 
+    @cached_property
     def pixels(self) -> NDArray[np.uint8]:
         """Returns the image as uint8 [H, W, C]."""
         return decode(self.data)
@@ -58,7 +61,7 @@ async def load(calls: Calls, images: Images, items: Sequence[Item]) -> AsyncIter
     """
     if isinstance(images.source, RealSource):
         for item in items:
-            yield await asyncio.to_thread(_read, images, images.source, item)
+            yield await asyncio.to_thread(_read, images.data_set, images.source, item)
         return
     grid = images.source.grid
     step = 1 if grid else _DRAWN_AT_ONCE
@@ -74,20 +77,21 @@ async def perturb(given: Input, change: Perturbation) -> Input:
     """Returns the image changed, as PNG."""
     if given.error:
         return given
-    data = await asyncio.to_thread(lambda: to_png(_plain(change.apply(given.pixels()))))
+    data = await asyncio.to_thread(lambda: to_png(_plain(change.apply(given.pixels))))
     return replace(given, data=data, sizes={}, searching=asyncio.Lock())
 
 
-def _read(images: Images, source: RealSource, item: Item) -> Input:
-    assert images.data_set
+def _read(data_set: DataSet | None, source: RealSource, item: Item) -> Input:
     try:
-        data = images.data_set.read(item.name)
+        data = data_set.read(item.name) if data_set else b""
         if not data:
             return Input(item, error="the file is empty")
         # Decoded here too, so that a broken image is told once and not by each codec in its way.
         pixels = decode(data)
         if source.size_px:
-            small = Image.fromarray(_plain(pixels)).resize((source.size_px,) * 2, Image.Resampling.LANCZOS)
+            small = Image.fromarray(_plain(pixels)).resize(
+                (source.size_px, source.size_px), Image.Resampling.LANCZOS
+            )
             data = to_png(np.asarray(small))
         elif source.as_png:
             data = to_png(_plain(pixels))
@@ -98,9 +102,7 @@ def _read(images: Images, source: RealSource, item: Item) -> Input:
     return Input(item, data)
 
 
-async def _draw(
-    calls: Calls, images: Images, source: GeneratedSource, items: Sequence[Item]
-) -> list[Input]:
+async def _draw(calls: Calls, images: Images, source: GeneratedSource, items: Sequence[Item]) -> list[Input]:
     grid = source.grid
     size = grid.rows * grid.columns if grid else 1
     seeds = [seed for item in items for seed in range(item.seed or 0, (item.seed or 0) + size)]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from ganpress.v1.generator_service_pb2 import ModelSummary
 
@@ -43,8 +42,8 @@ class Images:
     """What the manifest says of it."""
     items: list[Item]
     """Its images in their order."""
-    data_set: DataSet | None = None
-    """Where real images are read."""
+    data_set: DataSet | None
+    """Where real images are read; None of generated ones."""
     truncation: float | None = None
     """Truncation that generated ones are drawn with."""
 
@@ -86,7 +85,7 @@ class _SourceError(GanpressError):
 
 def locate(data: str, path: str) -> str:
     """Returns a path of a plan as seen from here: its relative paths begin at `data`."""
-    if "://" in path or os.path.isabs(path):
+    if "://" in path or Path(path).is_absolute():
         return path
     return path if data == "." else f"{data.rstrip('/')}/{path}"
 
@@ -136,16 +135,16 @@ async def _generated(client: GanpressClient, source: GeneratedSource, plan: Plan
     versions = [one for one in answer.models if one.name == source.model]
     if not versions:
         names = ", ".join(dict.fromkeys(one.name for one in answer.models)) or "none"
-        raise _SourceError(
-            "model", f"the generator has no model {source.model!r}; it has {names}"
-        )
+        raise _SourceError("model", f"the generator has no model {source.model!r}; it has {names}")
     model = next((one for one in versions if source.version in (0, one.version)), None)
     if not model:
         has = ", ".join(str(one.version) for one in versions)
         raise _SourceError("version", f"model {source.model} has no version {source.version}; it has {has}")
     labels = _labels(source, model)
     if source.count < len(labels):
-        raise _SourceError("count", f"{source.count} is too few for {len(labels)} labels: each needs an image")
+        raise _SourceError(
+            "count", f"{source.count} is too few for {len(labels)} labels: each needs an image"
+        )
     card = await client.get_model(model.name, model.version)
     items = _generated_items(source, labels, plan.seed if source.seed is None else source.seed)
     entry = _entry(source, items).model_copy(
@@ -156,7 +155,7 @@ async def _generated(client: GanpressClient, source: GeneratedSource, plan: Plan
             "architecture": card.architecture or None,
         }
     )
-    return Images(source, entry, items, truncation=source.truncation or 1.0)
+    return Images(source, entry, items, None, truncation=source.truncation or 1.0)
 
 
 def _labels(source: GeneratedSource, model: ModelSummary) -> list[str]:

@@ -36,7 +36,7 @@ _METRICS: dict[Metric, Callable[[NDArray[np.uint8], NDArray[np.uint8]], float | 
 class Outcome:
     """What came of a cell."""
 
-    columns: dict[str, Any] = field(default_factory=dict[str, Any])
+    columns: dict[str, Any] = field(default_factory=lambda: {"options": "{}"})
     """Columns of its row, by name."""
     data: bytes = b""
     """The compressed file."""
@@ -82,15 +82,13 @@ async def _compress(
 ) -> tuple[CompressResponse, CodecOptions, int | None]:
     if not setting.search:
         return await calls.compress(given.data, setting.message), setting.message, None
-    found = await search(calls, given, setting)
+    found = await search(calls, given, setting, setting.search)
     return found.response, found.message, found.target_bytes
 
 
-def _compare(
-    given: Input, decoded: DecompressResponse, metrics: Sequence[Metric]
-) -> dict[str, float | None]:
+def _compare(given: Input, decoded: DecompressResponse, metrics: Sequence[Metric]) -> dict[str, float | None]:
     size = decoded.size
     after = np.frombuffer(decoded.image, np.uint8).reshape(size.height_px, size.width_px, size.channels)
-    before = given.pixels()
+    before = given.pixels
     after = resized(after, before.shape[1], before.shape[0])  # of a codec that was told to shrink it
     return {metric: _METRICS[metric](before, after) for metric in metrics}

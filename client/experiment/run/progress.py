@@ -8,7 +8,14 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from client.terminal import note
 
@@ -29,7 +36,12 @@ class RunProgress:
         self._quiet = quiet
         self._bar: Progress | None = None
         if sys.stderr.isatty() and not quiet:
-            columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+            columns = (
+                "{task.description}",
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[pace]}"),
+            )
             console = Console(stderr=True)
             self._bar = Progress(SpinnerColumn(), *columns, TimeRemainingColumn(), console=console)
             self._bar.add_task("cells", total=total, completed=done, pace="")

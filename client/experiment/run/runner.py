@@ -102,7 +102,7 @@ class Runner:
                 for number in range(self._concurrency):
                     tasks.create_task(self._work(queue), name=f"experiment: {number}")
         except* GanpressError as group:
-            raise _first(group) from group
+            raise next(_leaves(group)) from group
         finally:
             self._executor.shutdown(cancel_futures=True)
             await self._journal.close()
@@ -206,7 +206,7 @@ class Runner:
             else None,
             libraries=libraries(),
             cpu=cpu(),
-            **{"options": "{}", **outcome.columns},
+            **outcome.columns,
         )
 
 
@@ -216,7 +216,9 @@ def _cell_id(digest: str, source: str, item: Item, perturbation: str, setting: S
 
 
 def _input_file(given: Input) -> str:
-    extension = "png" if given.data.startswith(b"\x89PNG") else PurePosixPath(given.item.name).suffix.lstrip(".")
+    extension = (
+        "png" if given.data.startswith(b"\x89PNG") else PurePosixPath(given.item.name).suffix.lstrip(".")
+    )
     return f"images/inputs/{given.sha256()}.{extension.lower()}"
 
 
@@ -224,11 +226,10 @@ def _output_file(outcome: Outcome) -> str:
     return f"images/outputs/{outcome.columns['output_sha256']}{outcome.extension}"
 
 
-def _first(group: BaseExceptionGroup[GanpressError]) -> GanpressError:
-    """Returns the first error of a group, however it is nested."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, GanpressError)
-    return error
-
+def _leaves(group: BaseExceptionGroup[GanpressError]) -> Iterator[GanpressError]:
+    """Yields the errors in a group, however it is nested."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error

@@ -9,7 +9,7 @@ from ganpress.v1.compressor_service_pb2 import CompressResponse
 
 from client.experiment.run.calls import Calls
 from client.experiment.run.inputs import Input
-from client.experiment.run.settings import Setting
+from client.experiment.run.settings import EqualSize, Setting
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Found:
     """Size that it was to stay under."""
 
 
-async def search(calls: Calls, given: Input, setting: Setting) -> Found:
+async def search(calls: Calls, given: Input, setting: Setting, wanted: EqualSize) -> Found:
     """Returns an image under the largest value of the option whose file is within the reference's size.
 
     Files are taken to grow with the option. When even the smallest value makes too large a file, that one
@@ -33,9 +33,8 @@ async def search(calls: Calls, given: Input, setting: Setting) -> Found:
     Raises:
         ServiceError: The compressor refuses an image or a setting.
     """
-    assert setting.search
-    target_bytes = await _reference_bytes(calls, given, setting)
-    low, high = setting.search.low, setting.search.high
+    target_bytes = await _reference_bytes(calls, given, wanted.reference)
+    low, high = wanted.low, wanted.high
     best: Found | None = None
     while low <= high:
         value = (low + high) // 2
@@ -47,15 +46,14 @@ async def search(calls: Calls, given: Input, setting: Setting) -> Found:
             high = value - 1
     if best:
         return best
-    message = setting.with_option(setting.search.low)
+    message = setting.with_option(wanted.low)
     return Found(await calls.compress(given.data, message), message, target_bytes)
 
 
-async def _reference_bytes(calls: Calls, given: Input, setting: Setting) -> int:
+async def _reference_bytes(calls: Calls, given: Input, reference: CodecOptions) -> int:
     """Returns the size of the image under the reference; several searches share one call."""
-    assert setting.reference
-    key = str(setting.reference)
+    key = str(reference)
     async with given.searching:
         if key not in given.sizes:
-            given.sizes[key] = len((await calls.compress(given.data, setting.reference)).data)
+            given.sizes[key] = len((await calls.compress(given.data, reference)).data)
         return given.sizes[key]

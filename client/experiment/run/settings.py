@@ -10,8 +10,22 @@ from ganpress.v1.codec_pb2 import CodecInfo, CodecOptions
 from client.api import GanpressClient
 from client.codec_options import ALIASES, OptionValue, build_options, codec_names, option_names, options_given
 from client.errors import GanpressError, UnreachableError
-from client.experiment.plan.model import CodecEntry, Search
+from client.experiment.plan.model import Search
 from client.experiment.plan.reading import Location, PlanFile
+
+
+@dataclass(frozen=True)
+class EqualSize:
+    """A search for the value of an option under which files are within another setting's size."""
+
+    option: str
+    """The option."""
+    low: int
+    """Its smallest value."""
+    high: int
+    """Its largest value."""
+    reference: CodecOptions
+    """The other setting."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +40,8 @@ class Setting:
     """The options that are set, as in "quality=75"; "lossless" or "default" when none is."""
     message: CodecOptions
     """What a request holds; of a search without the option that is looked for."""
-    search: Search | None = None
+    search: EqualSize | None = None
     """What is looked for."""
-    reference: CodecOptions | None = None
-    """Setting that the search compares with."""
 
     @property
     def options(self) -> dict[str, OptionValue]:
@@ -38,8 +50,8 @@ class Setting:
 
     def with_option(self, value: int) -> CodecOptions:
         """Returns the message of a search with a value of its option."""
-        assert self.search
-        return build_options(self.codec, {**self.options, self.search.option: value})
+        option = {self.search.option: value} if self.search else {}
+        return build_options(self.codec, {**self.options, **option})
 
 
 async def resolve_settings(client: GanpressClient, plan_file: PlanFile) -> list[Setting]:
@@ -57,7 +69,7 @@ async def resolve_settings(client: GanpressClient, plan_file: PlanFile) -> list[
         for options in entry.combinations():
             message = await _checked(client, info.name, options, plan_file, location)
             if entry.search:
-                setting = await _search(client, plan_file, location, entry, message, infos)
+                setting = await _search(client, plan_file, location, info, message, entry.search, infos)
             else:
                 nothing_set = "lossless" if info.lossless else "default"
                 text = setting_text(options_given(message).items()) or nothing_set
@@ -75,12 +87,12 @@ def _value_text(value: OptionValue) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).lower()
 
 
-def _info(
-    codec: str, infos: Mapping[str, CodecInfo], plan_file: PlanFile, location: Location
-) -> CodecInfo:
+def _info(codec: str, infos: Mapping[str, CodecInfo], plan_file: PlanFile, location: Location) -> CodecInfo:
     codec = ALIASES.get(codec, codec)
     if codec not in codec_names():
-        raise plan_file.error(location, f"there is no codec {codec!r}: the codecs are {', '.join(sorted(infos))}")
+        raise plan_file.error(
+            location, f"there is no codec {codec!r}: the codecs are {', '.join(sorted(infos))}"
+        )
     if codec not in infos:
         raise plan_file.error(
             location, f"this compressor has no codec {codec!r}: it has {', '.join(sorted(infos))}"
@@ -110,14 +122,12 @@ async def _search(
     client: GanpressClient,
     plan_file: PlanFile,
     location: Location,
-    entry: CodecEntry,
+    info: CodecInfo,
     message: CodecOptions,
+    search: Search,
     infos: Mapping[str, CodecInfo],
 ) -> Setting:
-    search = entry.search
-    assert search
     inside = (*location, "search")
-    info = _info(entry.codec, infos, plan_file, (*location, "codec"))
     if search.option not in option_names(info.name):
         has = ", ".join(option_names(info.name)) or "none"
         raise plan_file.error(
@@ -128,13 +138,14 @@ async def _search(
         await _checked(client, info.name, {**given, search.option: value}, plan_file, inside)
     other = search.equal_size_to
     other_info = _info(other.codec, infos, plan_file, (*inside, "equal_size_to", "codec"))
-    reference = await _checked(
-        client, other_info.name, other.options, plan_file, (*inside, "equal_size_to")
-    )
+    reference = await _checked(client, other_info.name, other.options, plan_file, (*inside, "equal_size_to"))
     words = setting_text(options_given(reference).items())
     text = " ".join(part for part in ("size of", other_info.name, words) if part)
     prefix = setting_text(given.items())
     return Setting(
-        info.name, info.technique, f"{prefix} {text}".strip(), message, search=search, reference=reference
+        info.name,
+        info.technique,
+        f"{prefix} {text}".strip(),
+        message,
+        search=EqualSize(search.option, search.low, search.high, reference),
     )
-

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any, cast
 
 from client.errors import InputError
 from client.experiment.store.folder import Store
-from client.experiment.store.schema import Row, arrow_schema, describe_columns
+from client.experiment.store.schema import arrow_schema, describe_columns
 
 RESULTS, SETS = "results.parquet", "sets.parquet"
 PARTS, JOURNAL = "parts", "journal"
@@ -67,7 +67,7 @@ class Rows:
         self._rows = f"select {columns} from journal"  # noqa: S608 - names of our own
         if parts:
             files = ", ".join("'" + path.replace("'", "''") + "'" for path in parts)
-            self._rows += f" union all by name select * from read_parquet([{files}], union_by_name = true)"
+            self._rows += f" union all by name select * from read_parquet([{files}], union_by_name = true)"  # noqa: S608
 
     def __enter__(self) -> Rows:
         """Returns the rows."""
@@ -79,14 +79,27 @@ class Rows:
 
     def reader(self) -> Any:
         """Returns the rows as a `pyarrow.RecordBatchReader`; not all are held at once."""
-        query = _QUERY.format(columns=", ".join(describe_columns()), rows=self._rows)
-        return self._connection.execute(query).to_arrow_reader(_BATCH_ROWS)
+        return self._connection.sql(_query(self._rows)).to_arrow_reader(_BATCH_ROWS)
 
     def finished(self) -> tuple[set[int], set[int]]:
-        """Returns the places in the plan's order of the cells that have a result, and of those that failed."""
+        """Returns the places in the plan's order of cells that have a result, and of those that failed."""
         query = f"select cell_index, bool_and(error is not null) from ({self._rows}) group by all"  # noqa: S608
         found = self._connection.execute(query).fetchall()
         return {index for index, failed in found if not failed}, {index for index, failed in found if failed}
+
+    def failures(self) -> tuple[int, str]:
+        """Returns the number of cells that failed, and words for the first of them; empty without any."""
+        text = f"select image, codec, setting, error from ({_query(self._rows)}) where error is not null"  # noqa: S608
+        found = self._connection.execute(text).fetchall()
+        return len(found), "{} with {} {}: {}".format(*found[0]) if found else ""
+
+    def query(self, text: str) -> list[tuple[Any, ...]]:
+        """Returns what a query gives that selects from `{rows}`."""
+        return self._connection.execute(text.format(rows=f"({_query(self._rows)})")).fetchall()
+
+
+def _query(rows: str) -> str:
+    return _QUERY.format(columns=", ".join(describe_columns()), rows=rows)
 
 
 def read_journal(store: Store, shard: str = "") -> tuple[list[str], list[Any]]:
