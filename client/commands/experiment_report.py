@@ -48,8 +48,9 @@ FORMATS = ("html", "md", "csv", "json")
 def report(folder: str, runs: Sequence[Path], form: str, output: str | None, opens: bool) -> None:
     """Make the report of an experiment or of a training study.
 
-    FOLDER is what `client experiment run` wrote (a folder, or a URL such as s3://bucket/results), finished or not;
-    or what `ganpress-trainer study` or `ganpress-trainer train` wrote. The page needs no other file.
+    FOLDER is what `client experiment run` wrote, finished or not: a folder, or a URL such as
+    s3://bucket/results. Or it is what `ganpress-trainer study` or `ganpress-trainer train` wrote. The page
+    needs no other file.
 
     \b
     client experiment report results/ --open

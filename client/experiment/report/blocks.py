@@ -10,6 +10,11 @@ from typing import Literal
 Value = str | int | float | None
 
 
+def minus(number: str) -> str:
+    """Returns a number with a true minus sign."""
+    return number.replace("-", "−")
+
+
 @dataclass(frozen=True)
 class Column:
     """A column of a table."""
@@ -33,7 +38,7 @@ class Column:
             return value
         if not math.isfinite(value):
             return "exact"
-        return f"{value:{self.form}}{self.unit}".replace("-", "−")
+        return minus(f"{value:{self.form}}{self.unit}")
 
     @property
     def is_number(self) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from statistics import fmean
+from typing import Any, cast
 
 from client.experiment.report.blocks import Chart, Column, Panel, Series, Table
 from client.experiment.report.data import Results
@@ -53,7 +55,8 @@ def settings_table(means: Sequence[Means]) -> Table:
         for mean in means
     ]
     caption = (
-        "Means over the images, 1 KB being 1024 bytes; times are medians. PSNR is the mean over the images that lost "
+        "Means over the images, 1 KB being 1024 bytes; times are medians. PSNR is the mean over the images "
+        "that lost "
         "something, exact when none did. A negative “smaller by” means that files grew."
     )
     return Table("settings", caption, columns, rows)
@@ -71,7 +74,8 @@ def chart(sources: Sequence[Source], means: Sequence[Means], families: Families)
         if any(one.column in series.y for panel in panels for series in panel.series)
     }
     caption = (
-        "Mean quality over mean bits per pixel (a logarithmic scale); a line joins the settings of a codec. Point at a "
+        "Mean quality over mean bits per pixel (a logarithmic scale); a line joins the settings of a "
+        "codec. Point at a "
         "mark, or go through them by arrow keys, for its numbers; press a codec to hide it."
     )
     return Chart("rate-distortion", "curves", caption, "bits per pixel", shown, panels)
@@ -148,8 +152,10 @@ def bd_rates(results: Results, families: Families) -> Table | None:
         for source, name, rates in found
     ]
     caption = (
-        "BD-rate: how many more bytes than `jpeg` (libjpeg-turbo) a codec takes for the same quality, over the "
-        "qualities that both have; below zero it takes fewer. Means over the images with their bootstrap intervals."
+        "BD-rate: how many more bytes than `jpeg` (libjpeg-turbo) a codec takes for the same quality, over "
+        "the "
+        "qualities that both have; below zero it takes fewer. Means over the images with their bootstrap "
+        "intervals."
     )
     return Table("bd_rates", caption, head, body)
 
@@ -168,8 +174,7 @@ def _mean_rate(
 
 def _rate(anchor: list[tuple[float, ...]], tested: list[tuple[float, ...]], place: int) -> float | None:
     """Returns the BD-rate by Akima interpolation of one image, None where the curves do not allow one."""
-    import bjontegaard
-
+    bjontegaard = cast("Any", import_module("bjontegaard"))  # by name: it has no types
     ours, theirs = _rising(tested, place), _rising(anchor, place)
     if min(len(ours), len(theirs)) < MIN_POINTS:
         return None
@@ -178,10 +183,18 @@ def _rate(anchor: list[tuple[float, ...]], tested: list[tuple[float, ...]], plac
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of little overlap, which was looked at
-        rate = bjontegaard.bd_rate(
-            *zip(*theirs, strict=True), *zip(*ours, strict=True), "akima", require_matching_points=False
-        )  # fmt: skip
-    return float(rate) if math.isfinite(rate) else None
+        rate = float(
+            bjontegaard.bd_rate(
+                [rate for rate, _ in theirs],
+                [value for _, value in theirs],
+                [rate for rate, _ in ours],
+                [value for _, value in ours],
+                "akima",
+                require_matching_points=False,
+                min_overlap=MIN_OVERLAP,
+            )
+        )
+    return rate if math.isfinite(rate) else None
 
 
 def _rising(points: list[tuple[float, ...]], place: int) -> list[tuple[float, float]]:

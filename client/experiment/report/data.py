@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import Any
 
 import duckdb
 
@@ -32,7 +32,7 @@ class Results:
 
         `good` are the cells without an error, `plain` those of them whose image was not perturbed.
         """
-        return cast("list[tuple[Any, ...]]", self._connection.execute(sql, values or None).fetchall())
+        return self._connection.execute(sql, values or None).fetchall()
 
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:

@@ -18,14 +18,15 @@ from client.experiment.training.sections import training_sections
 def experiment_report(results: Results, runs: Sequence[Path]) -> Report:
     """Returns the report of an experiment with the losses and samples of the trainer's runs."""
     found, lines = sources(results), means(results)
-    families = Families([(one.codec, one.setting) for one in results.manifest.settings if not _is_search(one.setting)])
+    families = Families(
+        [(one.codec, one.setting) for one in results.manifest.settings if not _is_search(one.setting)]
+    )
     comparisons = verdict.equal_size(results, found)
     rates = _bd_rates(results, families)
-    beside = study.compression_table(found, lines)
     sections = [
         Section("summary", "In short", summary.summary(results, found, lines, comparisons, rates)),
         _verdict(comparisons, families),
-        Section("study", "Beside the study", _study(beside, runs)) if beside or runs else None,
+        _study(study.overview(found, lines), study.compression_table(found, lines)),
         _curves(found, lines, families, rates),
         _viewer(results, found),
         Section("settings", "Every codec and setting", [curves.settings_table(lines)]),
@@ -60,7 +61,8 @@ def _verdict(comparisons: Sequence[verdict.EqualSize], families: Families) -> Se
         return None
     blocks: list[Block] = [
         Text(
-            "For each image a codec's quality was searched until its file was as large as the reference's, or just "
+            "For each image a codec's quality was searched until its file was as large as the reference's, "
+            "or just "
             "below. A difference counts as clear when its 95 % bootstrap interval leaves zero out."
         ),
         Points([verdict.best(one) for one in comparisons]),
@@ -70,9 +72,12 @@ def _verdict(comparisons: Sequence[verdict.EqualSize], families: Families) -> Se
     return Section("equal-size", "Best at equal size", blocks)
 
 
-def _study(beside: Table | None, runs: Sequence[Path]) -> list[Block]:
-    blocks: list[Block] = [beside, Text(study.NOTE, "note")] if beside else []
-    return [*blocks, study.training_table(), Text(study.TRAINING_NOTE, "note")]
+def _study(*tables: Table | None) -> Section | None:
+    shown = [table for table in tables if table]
+    if not shown:
+        return None
+    notes = [Text(study.NOTE, "note"), study.training_table(), Text(study.TRAINING_NOTE, "note")]
+    return Section("study", "Beside the study", [*shown, *notes])
 
 
 def _curves(
@@ -89,7 +94,8 @@ def _viewer(results: Results, found: Sequence[Source]) -> Section | None:
     if shown is None:
         return None
     text = (
-        "Drag the border, or move it by arrow keys. JPEG, WebP, AVIF and palette files are shown as they were written; "
+        "Drag the border, or move it by arrow keys. JPEG, WebP, AVIF and palette files are shown as they "
+        "were written; "
         "what browsers do not read is shown as its pixels."
     )
     return Section("pictures", "See for yourself", [Text(text), shown])
@@ -130,7 +136,8 @@ def _sets(results: Results) -> Section | None:
 
 def _failures(results: Results) -> Section | None:
     rows = results.query(
-        "select error, source, count(*), count(distinct image), min(image) from cells where error is not null "
+        "select error, source, count(*), count(distinct image), min(image) from cells where error is not "
+        "null "
         "group by error, source order by min(cell_index)"
     )
     if not rows:
@@ -149,9 +156,12 @@ def _reproduce(results: Results) -> list[Block]:
     manifest = results.manifest
     report = shlex.join(["client", "experiment", "report", results.store.location])
     versions = results.query(
-        "select ganpress_version, compressor_version, generator_version, libraries, cpu, count(*) from cells group by all"
+        "select ganpress_version, compressor_version, generator_version, libraries, cpu, count(*) from "
+        "cells group by all"
     )
-    facts = [f"Plan `{manifest.plan['name']}`, SHA-256 `{manifest.plan_digest}`; data from `{manifest.data}`."]
+    facts = [
+        f"Plan `{manifest.plan['name']}`, SHA-256 `{manifest.plan_digest}`; data from `{manifest.data}`."
+    ]
     for ganpress, compressor, generator, libraries, cpu, cells in versions:
         packages = ", ".join(f"{name} {number}" for name, number in json.loads(libraries).items())
         services = f"compressor {compressor}" + (f", generator {generator}" if generator else "")
@@ -183,7 +193,8 @@ def _reproduce(results: Results) -> list[Block]:
         "select count(distinct input_sha256), count(distinct output_sha256) from good",
     )[0]
     facts.append(
-        f"{inputs[0]:,} different files went in and {inputs[1]:,} came out; their SHA-256 are in `results.parquet`."
+        f"{inputs[0]:,} different files went in and {inputs[1]:,} came out; their SHA-256 are in "
+        "`results.parquet`."
     )
     return [
         Code(f"{manifest.command}\n{report}"),

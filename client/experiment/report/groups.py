@@ -88,11 +88,15 @@ def means(results: Results) -> list[Means]:
         f"avg({one.column}) filter (isfinite({one.column})), bool_or(isinf({one.column}))" for one in MEASURES
     )
     rows = results.query(
-        "select source, codec, setting, count(*), avg(original_bytes), avg(compressed_bytes), avg(bits_per_pixel), "
-        "count(*) filter (isinf(psnr_rgb_db)), coalesce(median(encode_ms), 0), coalesce(median(decode_ms), 0), "
-        f"{qualities} from plain group by source, codec, setting order by min(cell_index)"
+        "select source, codec, setting, count(*), avg(original_bytes), avg(compressed_bytes), "  # noqa: S608
+        "avg(bits_per_pixel), count(*) filter (isinf(psnr_rgb_db)), coalesce(median(encode_ms), 0), "
+        f"coalesce(median(decode_ms), 0), {qualities} "
+        "from plain group by source, codec, setting order by min(cell_index)"
     )
-    return [Means(*row[:10], _quality(row[10:])) for row in rows]
+    return [
+        Means(source, codec, setting, images, before, after, rate, exact, encode, decode, _quality(quality))
+        for source, codec, setting, images, before, after, rate, exact, encode, decode, *quality in rows
+    ]
 
 
 def _quality(pairs: Sequence[float | bool | None]) -> dict[str, float | None]:

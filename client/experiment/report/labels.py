@@ -18,7 +18,8 @@ def label_table(results: Results) -> Table | None:
     rows = results.query(
         "select source, label, codec, setting, count(*), avg(compressed_bytes) / 1024, "
         "100 * (1 - avg(compressed_bytes) / avg(original_bytes)), avg(bits_per_pixel), "
-        "avg(psnr_rgb_db) filter (isfinite(psnr_rgb_db)), avg(ssim) from plain where label is not null and source in "
+        "avg(psnr_rgb_db) filter (isfinite(psnr_rgb_db)), avg(ssim) from plain where label is not null and "
+        "source in "
         "(select source from plain group by source having count(distinct label) > 1) "
         "group by source, label, codec, setting "
         "order by min(min(cell_index)) over (partition by source), label, min(cell_index)"
@@ -60,12 +61,14 @@ def label_chart(results: Results, sources: Sequence[Source], families: Families)
         ]  # fmt: skip
         panels.append(Panel(source.title, [one for one in series if one.labels]))
     measures = {"bits_per_pixel": "bits per pixel", "psnr_rgb_db": "PSNR (dB)", "ssim": "SSIM"}
-    caption = "Each label under some settings: means over its images, with the 95 % bootstrap interval of the mean."
+    caption = (
+        "Each label under some settings: means over its images, with the 95 % bootstrap interval of the mean."
+    )
     return Chart("labels", "intervals", caption, "", measures, panels) if panels else None
 
 
 def perturbation_chart(results: Results, sources: Sequence[Source], families: Families) -> Chart | None:
-    """Returns how perturbations change size and quality against the same image as it was; None without any."""
+    """Returns how perturbations change size and quality against the same image as it was; None withoutany."""
     shown = _settings(results)
     panels: list[Panel] = []
     for source in sources:
@@ -92,7 +95,8 @@ def perturbation_chart(results: Results, sources: Sequence[Source], families: Fa
         "ssim": "change of SSIM",
     }
     caption = (
-        "What a change of the image does to its compressed size and quality: means of the differences from the same "
+        "What a change of the image does to its compressed size and quality: means of the differences from "
+        "the same "
         "image without the change, with their 95 % bootstrap intervals."
     )
     return Chart("perturbations", "intervals", caption, "", measures, panels) if panels else None

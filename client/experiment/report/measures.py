@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, cast
 
 import numpy as np
-from scipy import stats
+
+from client.experiment.report.blocks import minus
 
 SEARCH = "size of "
 """How the setting of a search for equal size begins; after it comes the setting whose size it is."""
@@ -35,7 +37,7 @@ class Measure:
 
     def difference(self, value: float) -> str:
         """Returns a difference of two values for readers."""
-        return f"{value:+{self.form}}{self.unit}".replace("-", "−")
+        return minus(f"{value:+{self.form}}{self.unit}")
 
 
 MEASURES = (
@@ -77,18 +79,21 @@ def bootstrap(values: Sequence[float]) -> Interval:
     if array.size < 2 or np.ptp(array) == 0:
         same = mean if array.size > 1 else None
         return Interval(mean, same, same, array.size)
-    found = cast(
-        "Any",
-        stats.bootstrap(
-            (array,), np.mean, n_resamples=RESAMPLES, confidence_level=CONFIDENCE, method="percentile",
-            batch=max(1, 2_000_000 // array.size), rng=np.random.default_rng(0),
-        ),
-    ).confidence_interval  # fmt: skip
+    stats = cast("Any", import_module("scipy.stats"))  # by name: it has no types
+    found = stats.bootstrap(
+        (array,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="percentile",
+        batch=max(1, 2_000_000 // array.size),
+        rng=np.random.default_rng(0),
+    ).confidence_interval
     return Interval(mean, float(found.low), float(found.high), array.size)
 
 
 class Families:
-    """The curves that settings are points of, each with a colour that is the same in all charts of a report."""
+    """The curves that settings are points of, each with a colour that is the same in all charts of areport."""
 
     def __init__(self, settings: Iterable[tuple[str, str]]) -> None:
         """Takes codecs and settings in the plan's order.
@@ -101,9 +106,9 @@ class Families:
         kinds = list(dict.fromkeys(keys.values()))
         self._names: dict[tuple[str, str], str] = {}
         for (codec, setting), key in keys.items():
-            same = [kind for kind in kinds if kind[0] == codec]
-            shared = set.intersection(*(set(kind[1:]) for kind in same)) if len(same) > 1 else set(key[1:])
-            self._names[codec, setting] = " ".join(part for part in key if part not in shared)
+            others = [kind for kind in kinds if kind[0] == codec and kind != key]
+            told = [part for part in key[1:] if any(part not in other for other in others)]
+            self._names[codec, setting] = " ".join([codec, *told])
         self._hues = {name: hue for hue, name in enumerate(dict.fromkeys(self._names.values()))}
 
     def name(self, codec: str, setting: str) -> str:
@@ -112,7 +117,9 @@ class Families:
 
     def hue(self, name: str) -> int:
         """Returns the number of the colour of a curve, or of a codec, which is that of its first curve."""
-        return next((hue for own, hue in self._hues.items() if name in (own, own.split()[0])), len(self._hues))
+        return next(
+            (hue for own, hue in self._hues.items() if name in (own, own.split()[0])), len(self._hues)
+        )
 
     def first(self, codec: str) -> str | None:
         """Returns the name of a codec's first curve, None when it has none."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
@@ -34,12 +34,12 @@ def to_html(report: Report) -> str:
         loader=FileSystemLoader(_FOLDER / "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     filters: dict[str, Callable[..., Any]] = {
-        "kind": lambda block: type(block).__name__,
+        "kind": _kind,
         "inline": _inline,
         "url": data_url,
         "data": _data,
     }
-    environment.filters.update(filters)
+    cast("Any", environment).filters.update(filters)
     return environment.get_template("page.html").render(
         report=report,
         styles=[Markup(_asset(name)) for name in _STYLES],  # noqa: S704 - our own files
@@ -54,6 +54,10 @@ def data_url(picture: Picture) -> str:
 
 def _asset(name: str) -> str:
     return (_ASSETS / name).read_text(encoding="utf-8").replace("</script", "<\\/script")
+
+
+def _kind(block: Block) -> str:
+    return type(block).__name__.lower()
 
 
 def _inline(text: str) -> Markup:

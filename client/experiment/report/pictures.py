@@ -72,8 +72,10 @@ def _comparison(results: Results, source: Source, image: str) -> Comparison:
     )
     if not rows:  # nothing lost anything: the original stands beside itself
         rows = results.query(
-            "select codec, setting, input_file, output_file, original_bytes, compressed_bytes, psnr_rgb_db, ssim "
-            "from plain where source = $source and image = $image and output_file is not null order by cell_index",
+            "select codec, setting, input_file, output_file, original_bytes, compressed_bytes, "
+            "psnr_rgb_db, ssim "
+            "from plain where source = $source and image = $image and output_file is not null order by "
+            "cell_index",
             source=source.name,
             image=image,
         )
@@ -96,7 +98,7 @@ def _quality(psnr_db: float | None, ssim: float | None) -> str:
 
 
 def _picture(title: str, detail: str, data: bytes) -> Picture:
-    """Returns a picture that browsers show: the file itself where they can, else its pixels as lossless WebP."""
+    """Returns a picture that browsers show: the file itself where they can, else its pixels as losslessWebP."""
     pixels = decode(data)
     height_px, width_px = pixels.shape[:2]
     media_type = _media_type(data)

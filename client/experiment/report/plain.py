@@ -16,7 +16,12 @@ MAIN_TABLES = ("settings", "times", "runs")
 
 def to_csv(report: Report) -> str:
     """Returns the report's main table as CSV, with column names for programs; None is an empty cell."""
-    tables = {block.name: block for section in report.sections for block in section.blocks if isinstance(block, Table)}
+    tables = {
+        block.name: block
+        for section in report.sections
+        for block in section.blocks
+        if isinstance(block, Table)
+    }
     table = next(tables[name] for name in MAIN_TABLES if name in tables)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

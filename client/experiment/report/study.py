@@ -9,20 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from client.experiment.report.blocks import Column, Table
+from client.experiment.report.blocks import Column, Table, Value
 from client.experiment.report.groups import Means, Source
 
 REFERENCE = "dct threshold=0.01"
 """What the study compared the other techniques with at equal size."""
 
 NOTE = (
-    "The study compressed one photograph and one picture of generated images in a grid; ours are means over the images "
-    "of each source. Its sizes for DCT look like those of the reconstruction saved as JPEG again; ours are those "
-    "of the DCT file. Its k-means file holds the centroids and a label for each pixel; ours is an indexed PNG. Sizes "
+    "The study compressed one photograph and one picture of generated images in a grid; ours are means "
+    "over the images "
+    "of each source. Its sizes for DCT look like those of the reconstruction saved as JPEG again; ours are "
+    "those "
+    "of the DCT file. Its k-means file holds the centroids and a label for each pixel; ours is an indexed "
+    "PNG. Sizes "
     "before depend on the input: photographs came as JPEG, images of 64×64 as PNG."
 )
 TRAINING_NOTE = (
-    "The study trained each of these for 50 epochs on one Colab GPU and measured no quality. `ganpress-trainer study` "
+    "The study trained each of these for 50 epochs on one Colab GPU and measured no quality. "
+    "`ganpress-trainer study` "
     "does them again."
 )
 
@@ -102,6 +106,32 @@ def compression_table(sources: Sequence[Source], means: Sequence[Means]) -> Tabl
         Column("ssim", "SSIM", ".4f", "ours"),
     ]
     return Table("study", "Compression, the study's table beside ours.", columns, rows) if rows else None
+
+
+def overview(sources: Sequence[Source], means: Sequence[Means]) -> Table | None:
+    """Returns how much smaller each of the study's settings made the images, the study first; Nonewithout any."""
+    settings = dict.fromkeys((row.codec, row.setting) for row in COMPRESSION)
+    found = {(one.source, one.codec, one.setting): one.compression_percent for one in means}
+    shown = [key for key in settings if any((source.name, *key) in found for source in sources)]
+    if not shown:
+        return None
+    columns = [
+        Column("source", "images"),
+        Column("images", "n", "d"),
+        *(Column(f"{codec} {setting}", f"{codec} {setting}", ".1f", unit=" %") for codec, setting in shown),
+    ]
+    theirs = {(row.kind, row.codec, row.setting): row.smaller_by_percent for row in COMPRESSION}
+    rows: list[list[Value]] = [
+        ["**the study’s photograph** (640×480)", 1, *(theirs.get(("real", *key)) for key in shown)],
+        [
+            "**the study’s grid of generated images** (664×331)",
+            1,
+            *(theirs.get(("generated", *key)) for key in shown),
+        ],
+        *([one.title, one.images, *(found.get((one.name, *key)) for key in shown)] for one in sources),
+    ]
+    caption = "How much smaller files became. A negative number means that they grew."
+    return Table("study_overview", caption, columns, rows)
 
 
 def training_table() -> Table:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from client.experiment.report.blocks import Block, Points, Table, Text
+from client.experiment.report.blocks import Block, Points, Table, Text, minus
 from client.experiment.report.curves import mean_rates
 from client.experiment.report.data import Results
 from client.experiment.report.groups import Means, Source
@@ -24,7 +24,7 @@ def summary(
     lead = _verdict_of_study(comparisons) or _best_rate(rates) or _smallest(means)
     points = [
         _scope(results, sources),
-        *(_per_kind(sources, means, kind) for kind in ("real", "generated")),
+        *(_beside(sources, means, kind) for kind in ("real", "generated")),
         _largest_label_effect(results),
         _failed(results),
     ]
@@ -54,7 +54,8 @@ def _verdict_of_study(comparisons: Sequence[EqualSize]) -> str:
     count = len(known)
     unclear = count - winners["jpeg"] - winners["dct"]
     text = (
-        f"The study put JPEG before DCT 0.01, and k-means last. At equal size here, JPEG is clearly better than our DCT on "
+        "The study put JPEG before DCT 0.01, and k-means last. At equal size here, JPEG is clearly better "
+        "than our DCT on "
         f"**{winners['jpeg']} of {count}** sets of images and clearly worse on **{winners['dct']}**"
     )
     text += f" ({unclear} are undecided)" if unclear else ""
@@ -66,7 +67,7 @@ def _best_rate(rates: Table | None) -> str:
     if not found:
         return ""
     order = sorted(found.items(), key=lambda one: one[1])
-    listed = ", ".join(f"`{name}` {rate:+.1f} %".replace("-", "−") for name, rate in order)
+    listed = ", ".join(f"`{name}` {minus(f'{rate:+.1f}')} %" for name, rate in order)
     title = next(column.group for column in rates.columns if column.group) if rates else ""
     return f"Bytes for {title}, against JPEG by libjpeg-turbo: {listed}."
 
@@ -77,7 +78,8 @@ def _smallest(means: Sequence[Means]) -> str:
         return ""
     one = min(lossy, key=lambda mean: mean.bits_per_pixel)
     return (
-        f"The smallest files came from `{one.codec} {one.setting}`: **{one.bits_per_pixel:.2f} bits per pixel** on "
+        f"The smallest files came from `{one.codec} {one.setting}`: **{one.bits_per_pixel:.2f} bits per "
+        "pixel** on "
         f"{one.source}."
     )
 
@@ -88,25 +90,26 @@ def _scope(results: Results, sources: Sequence[Source]) -> str:
     drawn = sum(source.images for source in sources if source.kind == "generated")
     share = "" if cells == results.manifest.cells else f" of {results.manifest.cells:,}"
     return (
-        f"**{cells:,}**{share} cells: **{real:,}** photographs and **{drawn:,}** generated images in {len(sources)} "
+        f"**{cells:,}**{share} cells: **{real:,}** photographs and **{drawn:,}** generated images in "
+        f"{len(sources)} "
         f"sets, under {settings} settings."
     )
 
 
-def _per_kind(sources: Sequence[Source], means: Sequence[Means], kind: str) -> str:
-    """Says how much smaller the study's settings made the images of one kind."""
-    names = {source.name for source in sources if source.kind == kind}
-    settings = dict.fromkeys((row.codec, row.setting, f"{row.codec} {row.setting}") for row in COMPRESSION)
-    parts: list[str] = []
-    for codec, setting, title in settings:
-        own = [one for one in means if one.source in names and (one.codec, one.setting) == (codec, setting)]
-        if own:
-            percents = [one.compression_percent for one in own]
-            low, high = min(percents), max(percents)
-            shown = f"{low:.0f} to {high:.0f}" if round(low) != round(high) else f"{low:.0f}"
-            parts.append(f"`{title}` {shown} %".replace(" -", " −"))
-    noun = "Photographs" if kind == "real" else "Generated images"
-    return f"{noun} became smaller by: {', '.join(parts)}." if parts else ""
+def _beside(sources: Sequence[Source], means: Sequence[Means], kind: str) -> str:
+    """Sets the study's image of a kind beside our largest of that kind."""
+    own = [source for source in sources if source.kind == kind and source.width_px]
+    if not own:
+        return ""
+    source = max(own, key=lambda one: (one.width_px or 0) * (one.height_px or 0))
+    ours = {(one.codec, one.setting): one.compression_percent for one in means if one.source == source.name}
+    pairs = [
+        f"`{row.codec} {row.setting}` **{minus(f'{ours[row.codec, row.setting]:.0f}')} %** "
+        f"({row.smaller_by_percent:.0f} %)"
+        for row in COMPRESSION
+        if row.kind == kind and (row.codec, row.setting) in ours
+    ]
+    return f"{source.title} became smaller by, in brackets the study's: {', '.join(pairs)}." if pairs else ""
 
 
 def _largest_label_effect(results: Results) -> str:
@@ -115,14 +118,16 @@ def _largest_label_effect(results: Results) -> str:
         "where label is not null and codec || ' ' || setting = $setting group by all), "
         "many as (select source from one group by source having count(*) > 1) "
         "select source, arg_min(label, rate), min(rate), arg_max(label, rate), max(rate) from one "
-        "where source in (select source from many) group by source order by max(rate) / min(rate) desc limit 1",
+        "where source in (select source from many) group by source order by max(rate) / min(rate) desc "
+        "limit 1",
         setting=REFERENCE,
     )
     if not rows:
         return ""
     source, low_label, low, high_label, high = rows[0]
     return (
-        f"The label matters most in {source}: under `{REFERENCE}` a {high_label} takes **{high:.2f}** bits per pixel, a "
+        f"The label matters most in {source}: under `{REFERENCE}` a {high_label} takes **{high:.2f}** bits "
+        "per pixel, a "
         f"{low_label} **{low:.2f}**."
     )
 

@@ -11,6 +11,9 @@ from client.experiment.report.data import Results
 from client.experiment.report.groups import Source
 from client.experiment.report.measures import MEASURES, SEARCH, Families, Interval, Measure, bootstrap
 
+SIZE_PERCENT = 90
+"""A codec whose files stay smaller than this share of the reference's could not be made as large."""
+
 
 @dataclass(frozen=True)
 class Contender:
@@ -100,13 +103,18 @@ def best(comparison: EqualSize) -> str:
     first, second = ranking[:2]
     gap = comparison.difference(first, second, measure)
     assert gap is not None  # noqa: S101 - both have nine images of ten
-    how = "is best" if gap.is_clear else f"and `{second.codec}` do not differ clearly"
-    order = ", ".join(
+    how = (
+        f"is best, ahead of `{second.codec}`" if gap.is_clear else f"is not clearly ahead of `{second.codec}`"
+    )
+    scores = ", ".join(
         f"{one.codec} {fmean(one.scores[measure.column].values()):{measure.form}}" for one in ranking
     )
+    smaller = [one for one in ranking if one.size_percent < SIZE_PERCENT]
+    sizes = ", ".join(f"`{one.codec}` {one.size_percent:.0f} %" for one in smaller)
     return (
-        f"**{comparison.source.name}**: `{first.codec}` {how}; {measure.title} {order}. The first is ahead of the "
-        f"second by **{measure.difference(gap.mean)}** ({_range(gap, measure)}, n = {gap.count})."
+        f"**{comparison.source.name}**: `{first.codec}` {how}, by **{measure.difference(gap.mean)}** "
+        f"({_range(gap, measure)}, n = {gap.count}). {measure.title}: {scores}."
+        + (f" At most, files became as large as: {sizes} of the reference's." if smaller else "")
     )
 
 
@@ -130,7 +138,7 @@ def table(comparisons: Sequence[EqualSize]) -> Table:
         name = one.titled
         columns += [
             Column(one.column, "mean", one.form, name),
-            Column(f"{one.column}_difference", "± reference", f"+{one.form}", name),
+            Column(f"{one.column}_difference", "vs. reference", f"+{one.form}", name),
             Column(f"{one.column}_low", "95 % from", f"+{one.form}", name),
             Column(f"{one.column}_high", "to", f"+{one.form}", name),
         ]
@@ -164,14 +172,16 @@ def chart(comparisons: Sequence[EqualSize], families: Families) -> Chart:
     measures = [one for one in MEASURES if any(one in comparison.measures for comparison in comparisons)]
     panels = [
         Panel(
-            f"{comparison.source.title}: at the size of {comparison.reference}",
+            comparison.source.title,
             [_series(comparison, one, families) for one in comparison.contenders[1:]],
         )
         for comparison in comparisons
     ]
+    references = dict.fromkeys(f"`{comparison.reference}`" for comparison in comparisons)
     caption = (
-        "How much better (right) or worse (left) each codec is than the reference when its file is as large as the "
-        "reference's: mean over the images, with the 95 % bootstrap interval of the mean."
+        f"How much better (right) or worse (left) each codec is than {' or '.join(references)} when its "
+        "file is as large: "
+        "mean over the images, with the 95 % bootstrap interval of the mean."
     )
     titles = {one.column: f"{one.titled}, difference" for one in measures}
     return Chart("equal-size", "intervals", caption, "", titles, panels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from client.experiment.report.blocks import Block, Code, Points, Report, Section, Text
+from client.experiment.report.blocks import Block, Code, Points, Report, Section
 from client.experiment.training import report
 from client.experiment.training.record import read_study
 from client.experiment.training.sections import study_sections, training_sections
@@ -39,8 +39,6 @@ def runs_report(folders: Sequence[Path]) -> Report:
         InputError: A folder is no run, or damaged.
     """
     names = ", ".join(folder.resolve().name for folder in folders)
-    sections = training_sections(folders)
-    return Report(f"Training: {names}", "Losses, samples and quality as the trainer wrote them.", [
-        *sections,
-        Section("reproduce", "Where it comes from", [Text("These folders of `ganpress-trainer train`:"), Points([str(folder) for folder in folders])]),
-    ])  # fmt: skip
+    sources = Section("folders", "Where it comes from", [Points([f"`{folder}`" for folder in folders])])
+    subtitle = "Losses, samples and quality as the trainer wrote them."
+    return Report(f"Training: {names}", subtitle, [*training_sections(folders), sources])

@@ -59,7 +59,9 @@ def read_run(folder: Path) -> PlainRun:
         InputError: A file of it is damaged.
     """
     config = _read_json(folder / CONFIG)
-    rows = [row for line in (folder / METRICS).read_text(encoding="utf-8").splitlines() if (row := _row(line))]
+    rows = [
+        row for line in (folder / METRICS).read_text(encoding="utf-8").splitlines() if (row := _row(line))
+    ]
     last = rows[-1] if rows else {}
     speeds = sorted(float(row["images_per_s"]) for row in rows if "images_per_s" in row)
     evaluation = _read_json(folder / EVALUATION) if (folder / EVALUATION).is_file() else {}
@@ -83,7 +85,9 @@ def read_run(folder: Path) -> PlainRun:
             samples=samples,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder} is no run that this version reads: {type(error).__name__}: {error}") from error
+        raise InputError(
+            f"{folder} is no run that this version reads: {type(error).__name__}: {error}"
+        ) from error
 
 
 def runs_table(runs: Sequence[PlainRun]) -> Table:
@@ -99,7 +103,7 @@ def runs_table(runs: Sequence[PlainRun]) -> Table:
         Column("epochs", "epochs", ".1f"),
         Column("elapsed_min", "minutes", ".1f"),
         Column("images_per_s", "images/s", ".0f"),
-        *(Column(name, _FIGURES[name], ".3g") for name in measured),
+        *(Column(name, _FIGURES[name], ".4g") for name in measured),
     ]
     rows: list[list[Value]] = [
         [
@@ -108,7 +112,10 @@ def runs_table(runs: Sequence[PlainRun]) -> Table:
         ]
         for run in runs
     ]  # fmt: skip
-    caption = "Runs; FD and KID are distances from photographs (smaller is better), coverage is the share of photographs near."
+    caption = (
+        "Runs; FD and KID are distances from photographs (smaller is better), coverage is the share of "
+        "photographs near."
+    )
     return Table("runs", caption, columns, rows)
 
 

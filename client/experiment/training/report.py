@@ -63,14 +63,18 @@ def findings(runs: Sequence[Run]) -> list[str]:
     if compared := [run for run in runs if run.times_as_fast]:
         speeds = [run.times_as_fast or 0 for run in compared]
         found.append(
-            f"Training ran **{min(speeds):.2f} to {max(speeds):.2f} times** as fast as the study's, by images a second."
+            f"Training ran **{min(speeds):.2f} to {max(speeds):.2f} times** as fast as the study's, by "
+            "images a second."
         )
     for name in dict.fromkeys(name for run in runs if run.evaluation for name in _figures(run.evaluation)):
         if name.startswith("kid_"):
             scored = [(_figures(run.evaluation)[name].value, run.name) for run in runs
                       if run.evaluation and name in _figures(run.evaluation)]  # fmt: skip
             (best, best_name), (worst, worst_name) = min(scored), max(scored)
-            found.append(f"By {name} `{best_name}` is closest to photographs (**{best:.3g}**), `{worst_name}` farthest ({worst:.3g}).")
+            found.append(
+                f"By {name} `{best_name}` is closest to photographs (**{best:.3g}**), `{worst_name}` "
+                f"farthest ({worst:.3g})."
+            )
     ended = [f"`{run.name}` {run.status}" for run in runs if run.status in ("diverged", "collapsed")]
     return [*found, *([f"Ended badly: {', '.join(ended)}."] if ended else [])]
 
@@ -116,7 +120,7 @@ def _times_row(run: Run) -> list[Value]:
 
 
 def times_chart(runs: Sequence[Run]) -> Chart | None:
-    """Returns the study's times, and what its work takes at our speed; None when there is nothing to compare."""
+    """Returns the study's times, and what its work takes at our speed; None when there is nothing tocompare."""
     both = [(run.name, run.published.duration_s, run.at_study_size_s) for run in runs if run.published]
     pairs = [(name, theirs / 60, ours / 60) for name, theirs, ours in both if ours]
     if not pairs:
@@ -174,7 +178,9 @@ def _quality_table(measured: Sequence[tuple[Run, Evaluation]], features: str) ->
     parts = dict.fromkeys((run.data, run.split) for run, _ in measured)
     for data, split in parts:
         own = [pair for pair in measured if (pair[0].data, pair[0].split) == (data, split)]
-        rows.append([f"photographs, {data}-{split}", None, *(cell for n in names for cell in (_real(own, n), None))])
+        rows.append(
+            [f"photographs, {data}-{split}", None, *(cell for n in names for cell in (_real(own, n), None))]
+        )
         for preset in dict.fromkeys(run.preset for run, _ in own):
             same = [pair for pair in own if pair[0].preset == preset]
             for run, one in same:

@@ -10,13 +10,22 @@ from client.experiment.report.blocks import Block, Chart, Gallery, Panel, Pictur
 from client.experiment.training import report
 from client.experiment.training.images import read_picture
 from client.experiment.training.plain import PlainRun, is_run, read_run, runs_table
-from client.experiment.training.record import LossRows, Run, TrainingStudy, is_study, read_file, read_losses, read_study
+from client.experiment.training.record import (
+    LossRows,
+    Run,
+    TrainingStudy,
+    is_study,
+    read_file,
+    read_losses,
+    read_study,
+)
 
 MAX_POINTS = 300
 """Longer curves are drawn as means of neighbouring rows."""
 _SPLITS = {"train": "training split", "test": "test split"}
 _LOSSES = (
-    "Losses over epochs; strong lines are running means, and the highest and lowest per cent are out of the frame. Losses "
+    "Losses over epochs; strong lines are running means, and the highest and lowest per cent are out of "
+    "the frame. Losses "
     "of different models do not compare."
 )
 
@@ -36,7 +45,8 @@ def training_sections(folders: Sequence[Path]) -> list[Section]:
             runs.append(read_run(folder))
         else:
             raise InputError(
-                f"{folder} is neither a training study (study.json) nor a run (metrics.jsonl and config.json) of "
+                f"{folder} is neither a training study (study.json) nor a run (metrics.jsonl and "
+                "config.json) of "
                 "ganpress-trainer"
             )
     return (_run_sections(runs) if runs else []) + sections
@@ -54,9 +64,9 @@ def _run_sections(runs: Sequence[PlainRun]) -> list[Section]:
 
 def study_sections(folder: Path, study: TrainingStudy) -> list[Section]:
     """Returns the sections about a training study in a folder."""
-    times = [report.times(study.runs), Text(report.TIMES_NOTE, "note")]
-    if bars := report.times_chart(study.runs):
-        times.insert(0, bars)
+    bars = report.times_chart(study.runs)
+    times: list[Block] = [bars] if bars else []
+    times += [report.times(study.runs), Text(report.TIMES_NOTE, "note")]
     sections = [Section("times", "Training times", times)]
     tables = report.quality(study.runs)
     if tables:

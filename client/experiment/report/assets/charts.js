@@ -40,9 +40,9 @@
       reading: (p, chart, measure) =>
         [p.label === p.series.name ? p.label : `${p.label}, ${p.series.name}`, `${chart.measures[measure]}: ${number(p.y)}`,
          ...(p.low === null ? [] : [`95 %: ${number(p.low)} to ${number(p.high)}`])].join("\n"),
-      height: (data) => 66 + 28 * d3.groups(data, (p) => p.label).length,
+      height: (data) => 58 + 26 * d3.groups(data, (p) => p.label).length,
       options: (chart, measure, all) => ({
-        marginLeft: 104, marginRight: 14, marginBottom: 36,
+        marginTop: 6, marginLeft: 104, marginRight: 14, marginBottom: 38,
         x: { domain: d3.extent([0, ...all.flatMap((p) => [p.low ?? p.y, p.high ?? p.y])]), nice: true, grid: true, ticks: 5,
              label: chart.measures[measure], labelAnchor: "center", labelArrow: "none", tickSize: 0,
              tickFormat: (x) => number(x) },
@@ -160,7 +160,8 @@
         frame.plot.replaceChildren();
         if (!data[i].length) { frame.plot.textContent = "Not measured."; return; }
         frame.chart = Plot.plot({
-          width, height: this.kind.height?.(data[i]) ?? Math.round(Math.min(340, Math.max(230, width * 0.62))), marginTop: 24, marginRight: 10,
+          width, height: this.kind.height?.(data[i]) ?? Math.round(Math.min(340, Math.max(230, width * 0.62))),
+          marginTop: 24, marginRight: 10,
           style: { background: "none", fontSize: "12px", fontFamily: "inherit", overflow: "visible" },
           ariaLabel: frame.panel.title,
           ...this.kind.options(this.spec, this.measure, all),

@@ -2,7 +2,8 @@
 (() => {
   const VIEWS = { slider: "Slider", sides: "Side by side", difference: "Difference" };
   const ZOOMS = [1, 2, 4, 8, 16, 32];
-  const FIT_PX = 560;
+  const FIT = "fit";
+  const FIT_PX = 640;
 
   const element = (name, fields = {}, ...children) => {
     const made = Object.assign(document.createElement(name), fields);
@@ -19,15 +20,15 @@
       this.gain = 8;
       this.addControls(root.querySelector(".controls"));
       this.chooseImage(0);
-      new ResizeObserver(() => this.fit()).observe(root);
+      new ResizeObserver(() => this.resize()).observe(root);
     }
 
     addControls(controls) {
       this.image = element("select", { onchange: () => this.chooseImage(Number(this.image.value)) },
         ...this.comparisons.map((one, i) => new Option(one.title, i)));
       this.setting = element("select", { onchange: () => this.show() });
-      this.zoom = element("select", { onchange: () => { this.isFitted = false; this.resize(); } },
-        ...ZOOMS.map((zoom) => new Option(`${zoom}×`, zoom)));
+      this.zoom = element("select", { onchange: () => this.resize() },
+        new Option("fit", FIT), ...ZOOMS.map((zoom) => new Option(`${zoom}×`, zoom)));
       this.amplify = element("select", { onchange: () => { this.gain = Number(this.amplify.value); this.show(); } },
         ...[1, 2, 4, 8, 16].map((gain) => new Option(`${gain}×`, gain, false, gain === this.gain)));
       this.views = element("div", { className: "views" }, ...Object.entries(VIEWS).map(([name, title]) => {
@@ -48,17 +49,7 @@
       this.original = original;
       this.results = results;
       this.setting.replaceChildren(...results.map((one, i) => new Option(one.title, i, false, one.title === before)));
-      this.isFitted = true;
       this.show();
-      this.fit();
-    }
-
-    // The largest whole zoom at which the image is fully seen.
-    fit() {
-      if (!this.isFitted) return;
-      const room = Math.min(FIT_PX, this.stages.clientWidth || FIT_PX);
-      this.zoom.value = ZOOMS.findLast((zoom) => zoom * Math.max(this.original.width, this.original.height) <= room) ?? 1;
-      this.resize();
     }
 
     show() {
@@ -136,10 +127,15 @@
       return figure;
     }
 
+    // Fitted, an image is as large as a whole zoom allows, or as small as there is room.
     resize() {
-      const zoom = Number(this.zoom.value);
-      this.stages.style.setProperty("--width", `${zoom * this.original.width}px`);
-      this.stages.style.setProperty("--height", `${zoom * this.original.height}px`);
+      const { width, height } = this.original;
+      const room = Math.min(FIT_PX / Math.max(width, height), this.stages.clientWidth / (width + 2));
+      const fitted = ZOOMS.findLast((zoom) => zoom <= room) ?? room;
+      const zoom = this.zoom.value === FIT ? fitted : Number(this.zoom.value);
+      this.stages.style.setProperty("--width", `${zoom * width}px`);
+      this.stages.style.setProperty("--height", `${zoom * height}px`);
+      this.stages.classList.toggle("smooth", zoom < 1);
     }
 
     // Panes show the same part.
