@@ -8,6 +8,7 @@ import re
 import grpc
 
 from client.errors import InputError
+from client.security import Security
 from services.common.server import CHANNEL_OPTIONS
 
 # A call that never reached a server may be sent again; whatever a server answered is final.
@@ -43,14 +44,21 @@ def check_address(address: str) -> str:
     return address
 
 
-def open_channel(address: str) -> grpc.aio.Channel:
-    """Returns a channel to an address; it connects on the first call."""
-    return grpc.aio.insecure_channel(
-        address,
-        options=[
-            *CHANNEL_OPTIONS,
-            ("grpc.service_config", SERVICE_CONFIG),
-            # A proxy of the environment is for the web, and never knows the Unix socket.
-            ("grpc.enable_http_proxy", 0),
-        ],
-    )
+def open_channel(address: str, security: Security | None = None) -> grpc.aio.Channel:
+    """Returns a channel to an address; it connects on the first call.
+
+    Raises:
+        InputError: A file of `security` cannot be used, or its token would travel in plain text.
+    """
+    security = security or Security()
+    security.check(address)
+    options = [
+        *CHANNEL_OPTIONS,
+        ("grpc.service_config", SERVICE_CONFIG),
+        # A proxy of the environment is for the web, and never knows the Unix socket.
+        ("grpc.enable_http_proxy", 0),
+    ]
+    interceptors = security.interceptors()
+    if credentials := security.credentials():
+        return grpc.aio.secure_channel(address, credentials, options, interceptors=interceptors)
+    return grpc.aio.insecure_channel(address, options, interceptors=interceptors)

@@ -32,9 +32,14 @@ class OptionValueError(InputError):
         self.wanted = wanted
 
 
+AUTO = "auto"
+"""Name that stands for whichever codec is best at a goal."""
+
+
 def codec_names() -> list[str]:
-    """Returns the names of all codecs."""
-    return sorted(field.name for field in CodecOptions.DESCRIPTOR.oneofs_by_name["codec"].fields)
+    """Returns the names of all codecs; `AUTO` is none."""
+    fields = CodecOptions.DESCRIPTOR.oneofs_by_name["codec"].fields
+    return sorted(field.name for field in fields if field.name != AUTO)
 
 
 def option_names(codec: str) -> list[str]:
@@ -45,13 +50,16 @@ def option_names(codec: str) -> list[str]:
 def build_options(codec: str, options: Mapping[str, OptionValue]) -> CodecOptions:
     """Returns the message for a codec and its options; those left out take the codec's defaults.
 
-    Values may be text: "0.01", "64", "true", "420", "ycbcr".
+    Values may be text: "0.01", "64", "true", "420", "ycbcr". The options of `AUTO` are `codecs`, the names of
+    those to try with commas between ("webp,avif"; without it the server chooses), and `judged_by`.
 
     Raises:
         InputError: There is no such codec or option; the message lists those that exist.
         OptionValueError: A value cannot be read as the option's type. Ranges are the server's matter.
     """
     codec = ALIASES.get(codec, codec)
+    if codec == AUTO:
+        return _auto(options)
     fields = {field.name: field for field in _fields(codec)}
     message = CodecOptions()
     chosen: Message = getattr(message, codec)
@@ -70,6 +78,9 @@ def build_options(codec: str, options: Mapping[str, OptionValue]) -> CodecOption
 def options_given(options: CodecOptions) -> dict[str, OptionValue]:
     """Returns the options that are set in a message, by name, as JSON can hold them."""
     codec = options.WhichOneof("codec")
+    if codec == AUTO:
+        tried = ",".join(filter(None, (entry.WhichOneof("codec") for entry in options.auto.candidates)))
+        return {"codecs": tried} if tried else {}
     chosen: Message = getattr(options, codec) if codec else CodecOptions()
     return {
         field.name: _enum_word(field.enum_type, value) if field.enum_type else value
@@ -77,12 +88,29 @@ def options_given(options: CodecOptions) -> dict[str, OptionValue]:
     }
 
 
+def _auto(options: Mapping[str, OptionValue]) -> CodecOptions:
+    message = CodecOptions()
+    message.auto.SetInParent()
+    for name, value in options.items():
+        if name == "codecs":
+            names = [part.strip() for part in str(value).split(",") if part.strip()]
+            message.auto.candidates.extend(build_options(part, {}) for part in names)
+        elif name == "judged_by":
+            try:
+                _set(message.auto, message.auto.DESCRIPTOR.fields_by_name[name], value)
+            except _WantedError as error:
+                raise OptionValueError(AUTO, name, value, str(error)) from None
+        else:
+            raise InputError(f"codec {AUTO} has no option {name!r}: its options are codecs, judged_by")
+    return message
+
+
 def _fields(codec: str) -> list[FieldDescriptor]:
     oneof = CodecOptions.DESCRIPTOR.oneofs_by_name["codec"]
     for field in oneof.fields:
         if field.name == codec and field.message_type:
             return list(field.message_type.fields)
-    raise InputError(f"there is no codec {codec!r}: the codecs are {', '.join(codec_names())}")
+    raise InputError(f"there is no codec {codec!r}: the codecs are {', '.join([*codec_names(), AUTO])}")
 
 
 def _set(message: Message, field: FieldDescriptor, value: OptionValue) -> None:

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import grpc
 from ganpress.v1.codec_pb2 import CodecOptions
 from ganpress.v1.compressor_service_pb2 import (
+    BatchImage,
+    CompressBatchRequest,
     CompressRequest,
     CompressResponse,
     CompressStreamRequest,
+    CompressStreamResponse,
+    EvaluateRequest,
+    EvaluateResponse,
     ListCodecsRequest,
     ListCodecsResponse,
 )
 from ganpress.v1.compressor_service_pb2_grpc import CompressorServiceStub
+from ganpress.v1.goal_pb2 import Goal
+from ganpress.v1.input_pb2 import InputOptions
 
-from client.codec_options import OptionValue, OptionValueError, build_options
+from client.codec_options import AUTO, OptionValue, OptionValueError, build_options
+from client.compiling import compile_for_options
 from client.connections import Connections, answered, next_answer
-from client.errors import InputError, from_status, status_code
-from client.requests import Compressed, compress_request
+from client.errors import InputError, Peer, from_status, status_code
+from client.requests import Compressed, check_size, compress_request
 from client.window import Window
 from services.common.server import MAX_MESSAGE_BYTES
 
@@ -54,7 +62,7 @@ class CompressorCalls(Connections):
         Given options are tried on a tiny image, so that a wrong one is told once, not for each image.
 
         Args:
-            codec: Codec name; "pillow" is JPEG, as in the study.
+            codec: Codec name; "pillow" is JPEG, as in the study; "auto" is whichever is best at a goal.
             options: The codec's options by name, as numbers or as text; those left out take its defaults.
         """
         try:
@@ -64,7 +72,9 @@ class CompressorCalls(Connections):
             raise InputError(
                 f"{error.codec} option {error.option} takes {accepts}, not {error.value!r}"
             ) from error
-        if options:
+        if self.is_embedded("compressor"):
+            await compile_for_options(message)
+        if options and message.WhichOneof("codec") != AUTO:
             await self._compress(CompressRequest(image=_TINY_PNG, options=message, skip_metrics=True))
         return message
 
@@ -75,10 +85,14 @@ class CompressorCalls(Connections):
         options: Mapping[str, OptionValue] | None = None,
         *,
         skip_metrics: bool = False,
+        goal: Goal | None = None,
+        reading: InputOptions | None = None,
     ) -> CompressResponse:
         """Compresses one image; the arguments are those of `codec_options` and `compress_request`."""
         message = await self.codec_options(codec, options)
-        return await self._compress(compress_request(image, message, skip_metrics=skip_metrics))
+        return await self._compress(
+            compress_request(image, message, skip_metrics=skip_metrics, goal=goal, reading=reading)
+        )
 
     async def compress_many(
         self, requests: AsyncIterator[tuple[str, CompressRequest]]
@@ -111,17 +125,53 @@ class CompressorCalls(Connections):
                 if not response:
                     raise from_status(grpc.StatusCode.INTERNAL, "the stream ended early", connection.peer)
                 await window.leave()
-                if response.HasField("error"):
-                    code = status_code(response.error.code)
-                    yield Compressed(response.key, from_status(code, response.error.message, connection.peer))
-                else:
-                    yield Compressed(response.key, response.response)
+                yield _outcome(response, connection.peer)
             await sender
             await next_answer(call, connection.peer, self.timeout_s)
         finally:
             sender.cancel()
             call.cancel()
             await asyncio.wait([sender])
+
+    async def compress_batch(
+        self,
+        images: Sequence[tuple[str, bytes]],
+        options: CodecOptions,
+        *,
+        skip_metrics: bool = False,
+        goal: Goal | None = None,
+        reading: InputOptions | None = None,
+    ) -> list[Compressed]:
+        """Compresses many small images in one message: one outcome for each, in their order.
+
+        Args:
+            images: Pairs of a key and an image file; at most `list_codecs().max_batch_images`.
+            options: Codec and options, from `codec_options`.
+            skip_metrics: As for `compress_request`.
+            goal: What each file has to reach.
+            reading: How the files are read.
+        """
+        connection = await self.connect("compressor")
+        request = CompressBatchRequest(
+            images=[BatchImage(key=key, image=image) for key, image in images],
+            options=options,
+            skip_metrics=skip_metrics,
+            goal=goal,
+            input=reading,
+        )
+        call = CompressorServiceStub(connection.channel).CompressBatch(request, timeout=self.timeout_s)
+        answers = (await answered(call, connection.peer)).answers
+        return [_outcome(answer, connection.peer) for answer in answers]
+
+    async def evaluate(
+        self, original: bytes, decoded: bytes, *, reading: InputOptions | None = None
+    ) -> EvaluateResponse:
+        """Returns what a second image has lost of a first; both are image or GanPress files."""
+        check_size(original + decoded)
+        connection = await self.connect("compressor")
+        request = EvaluateRequest(original=original, decoded=decoded, input=reading)
+        call = CompressorServiceStub(connection.channel).Evaluate(request, timeout=self.timeout_s)
+        return await answered(call, connection.peer)
 
     async def _compress(self, request: CompressRequest) -> CompressResponse:
         connection = await self.connect("compressor")
@@ -133,3 +183,9 @@ class CompressorCalls(Connections):
         codecs = (await self.list_codecs()).codecs
         parameters = [p for info in codecs if info.name == codec for p in info.parameters]
         return next((p.accepts for p in parameters if p.name == option), "")
+
+
+def _outcome(answer: CompressStreamResponse, peer: Peer) -> Compressed:
+    if answer.HasField("error"):
+        return Compressed(answer.key, from_status(status_code(answer.error.code), answer.error.message, peer))
+    return Compressed(answer.key, answer.response)

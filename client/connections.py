@@ -12,6 +12,7 @@ import grpc
 from client.channel import check_address, open_channel
 from client.embedded import EmbeddedServers, ServiceName
 from client.errors import Peer, from_rpc_error, from_status
+from client.security import Security
 
 T = TypeVar("T")
 Stream = grpc.aio.UnaryStreamCall[Any, T] | grpc.aio.StreamStreamCall[Any, T]
@@ -41,14 +42,22 @@ class Connections:
         generator: str | None = None,
         compressor: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
+        security: Security | None = None,
     ) -> None:
-        """Takes the addresses, `HOST:PORT` or `unix:PATH`, and the longest wait for any one answer.
+        """Takes the addresses, `HOST:PORT` or `unix:PATH`, and how to speak to the servers there.
+
+        Args:
+            generator: Address of the generator.
+            compressor: Address of the compressor.
+            timeout_s: Longest wait for any one answer.
+            security: TLS and token; None: plain text.
 
         Raises:
             InputError: An address is none.
         """
         addresses: dict[ServiceName, str | None] = {"generator": generator, "compressor": compressor}
         self._addresses = {name: address and check_address(address) for name, address in addresses.items()}
+        self._security = security
         self._connections: dict[ServiceName, Connection] = {}
         self._connecting = asyncio.Lock()
         self._embedded = EmbeddedServers()
@@ -74,12 +83,21 @@ class Connections:
         """Starts a service now that would otherwise be started by the first call."""
         await self.connect(service)
 
+    def is_embedded(self, service: ServiceName) -> bool:
+        """Tells whether a service is one in this process."""
+        return not self._addresses[service]
+
     async def connect(self, name: ServiceName) -> Connection:
         """Returns the connection to a service, opened when it is first asked for."""
         async with self._connecting:
             if name not in self._connections:
                 address = self._addresses[name]
-                channel = open_channel(address or await self._embedded.start(name))
+                # What is started here is reached by nobody else, and asks nobody who he is.
+                channel = (
+                    open_channel(address, self._security)
+                    if address
+                    else open_channel(await self._embedded.start(name))
+                )
                 self._connections[name] = Connection(Peer(name, address or ""), channel)
             return self._connections[name]
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from client.errors import GanpressError
-from services.common.server import AddressError, Server, ServerOptions, Service
+from services.common.server import Server, ServerOptions, Service
 from services.common.settings import SettingsError
+from services.common.starting import StartError
 
 ServiceName = Literal["generator", "compressor"]
 SERVICE_NAMES: tuple[ServiceName, ...] = ("generator", "compressor")
@@ -58,7 +59,7 @@ class EmbeddedServers:
         server = Server([service], ServerOptions(grace_s=0))
         try:
             address = await server.start(self._address(name))
-        except (AddressError, *service.errors) as error:
+        except (StartError, *service.errors) as error:
             raise GanpressError(f"the built-in {name} cannot start: {error}") from error
         self._servers.append(server)
         return address

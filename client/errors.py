@@ -2,6 +2,7 @@
 
 GanpressError
 ├── InputError            a file, option or address that cannot be used; nothing was sent
+├── WriteError            a result cannot be written: a full disk, no permission; what was done stays
 ├── PartialError          some of many images failed, and each was named; the others are done
 └── ServiceError          a service answered with an error, or not at all
     ├── UnreachableError  no server at the address
@@ -23,6 +24,10 @@ class GanpressError(Exception):
 
 class InputError(GanpressError):
     """A file, option or address that cannot be used."""
+
+
+class WriteError(GanpressError):
+    """A result cannot be written, nor would the next ones be; what was done stays."""
 
 
 class PartialError(GanpressError):
@@ -72,6 +77,12 @@ def from_status(code: grpc.StatusCode, details: str, peer: Peer) -> ServiceError
                 f"cannot reach {peer}: start one with `client serve`, or correct --{peer.service} "
                 f"(environment variable GANPRESS_{peer.service.upper()}); without either, one is "
                 f"started for you [{details}]",
+                code,
+            )
+        case grpc.StatusCode.UNAUTHENTICATED:
+            return ServiceError(
+                f"{peer} does not know you: give your token by --token-file or GANPRESS_TOKEN, or your "
+                f"certificate by --certificate and --key [{details}]",
                 code,
             )
         case grpc.StatusCode.DEADLINE_EXCEEDED:

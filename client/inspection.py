@@ -90,7 +90,7 @@ def _provenance(image: Image.Image) -> dict[str, str]:
         return text
     try:
         fields: Any = json.loads(exif.get(ExifTags.Base.ImageDescription, ""))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return {}
     if not isinstance(fields, dict):
         return {}

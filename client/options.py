@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ import click
 
 from client.api import DEFAULT_TIMEOUT_S, GanpressClient, run
 from client.embedded import ServiceName
+from client.security import Security, read_token
 
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -27,10 +29,62 @@ class Connection:
     """Address of the compressor; None starts one in this process."""
     timeout_s: float = DEFAULT_TIMEOUT_S
     """Longest wait for any one answer."""
+    security: Security = field(default_factory=Security)
+    """TLS and token for the servers."""
 
     def run(self, work: Callable[[GanpressClient], Awaitable[T]]) -> T:
         """Returns what `work(client)` returns."""
-        return run(work, generator=self.generator, compressor=self.compressor, timeout_s=self.timeout_s)
+        return run(
+            work,
+            generator=self.generator,
+            compressor=self.compressor,
+            timeout_s=self.timeout_s,
+            security=self.security,
+        )
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_SECURITY_OPTIONS: dict[str, Callable[[Any], Any]] = {
+    "tls": click.option(
+        "--tls",
+        is_flag=True,
+        envvar="GANPRESS_TLS",
+        show_envvar=True,
+        help="Speak TLS with servers for which this machine's authorities vouch.",
+    ),
+    "ca": click.option(
+        "--ca",
+        type=_FILE,
+        envvar="GANPRESS_CA",
+        show_envvar=True,
+        help="Speak TLS with servers for which these certificates (PEM) vouch.",
+    ),
+    "certificate": click.option(
+        "--certificate",
+        type=_FILE,
+        envvar="GANPRESS_CERTIFICATE",
+        show_envvar=True,
+        help="Your own certificate (PEM), for servers that ask for one.",
+    ),
+    "key": click.option(
+        "--key", type=_FILE, envvar="GANPRESS_KEY", show_envvar=True, help="Its private key (PEM)."
+    ),
+    "token_file": click.option(
+        "--token-file",
+        type=_FILE,
+        envvar="GANPRESS_TOKEN_FILE",
+        show_envvar=True,
+        help="File with your token for the servers; GANPRESS_TOKEN in the environment may hold it, too.",
+    ),
+}
+
+
+def _security(
+    tls: bool, ca: Path | None, certificate: Path | None, key: Path | None, token_file: Path | None
+) -> Security:
+    # Not an option: everybody on a machine sees the command lines of all.
+    token = read_token(token_file) if token_file else os.environ.get("GANPRESS_TOKEN", "")
+    return Security(ca, certificate, key, token, tls)
 
 
 def connection_options(*services: ServiceName) -> Callable[[Command], Command]:
@@ -40,7 +94,9 @@ def connection_options(*services: ServiceName) -> Callable[[Command], Command]:
         @functools.wraps(command)
         def wrapped(timeout: float, **arguments: Any) -> Any:
             addresses = {name: arguments.pop(name) for name in services}
-            return command(connection=Connection(**addresses, timeout_s=timeout), **arguments)
+            security = _security(**{name: arguments.pop(name) for name in _SECURITY_OPTIONS})
+            connection = Connection(**addresses, timeout_s=timeout, security=security)
+            return command(connection=connection, **arguments)
 
         options = [
             click.option(
@@ -62,7 +118,7 @@ def connection_options(*services: ServiceName) -> Callable[[Command], Command]:
             show_envvar=True,
             help="Longest wait for any one answer of a service.",
         )
-        for option in (timeout, *reversed(options)):
+        for option in (*reversed(_SECURITY_OPTIONS.values()), timeout, *reversed(options)):
             wrapped = option(wrapped)
         return wrapped  # type: ignore[return-value] - click's options keep the function
 
@@ -74,12 +130,18 @@ output_option = click.option(
     "--output",
     metavar="PATH",
     help="Where to write: a file for one image, NAME.tar for a tar, a folder (existing, or a name that ends "
-    "in /) for a file each; - or nothing is stdout.",
+    "in /) for a file each, or a URL of fsspec such as s3://bucket/small/; - or nothing is stdout.",
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
 
-inputs_argument = click.argument("inputs", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
+inputs_argument = click.argument("inputs", nargs=-1, type=click.Path(allow_dash=True))
+
+force_option = click.option("--force", is_flag=True, help="Replace files that exist.")
+
+resume_option = click.option(
+    "--resume", is_flag=True, help="Leave out what an earlier run into the same folder has done."
+)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,25 @@
-"""Where images go: stdout, one file, a tar or a folder.
+"""Where images go: stdout, one file, a tar or a folder, on this machine or behind a URL of fsspec.
 
-Files appear whole or not at all: they are written under a temporary name and renamed. Tars carry no
-times and owners, so the same images give the same bytes.
+Files appear whole or not at all: they are written under a temporary name and renamed, or sent in one piece.
+What exists is not replaced unless asked for. Tars carry no times and owners, so the same images give the
+same bytes.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from client.errors import InputError
+from client.places import is_url
 from client.tarstream import TarWriter, write_tar
+from client.writing import atomic_file, check_free, make_folder, open_stdout, put_url, url_exists, url_file
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Sink(ABC):
 class FileSink(Sink):
     """Writes one image as a plain file; a second is an error."""
 
-    def __init__(self, file: BinaryIO, path: Path | None = None) -> None:
+    def __init__(self, file: BinaryIO, path: str) -> None:
         self._file = file
         self._path = path
         self._is_used = False
@@ -88,66 +90,97 @@ class TarSink(Sink):
 class FolderSink(Sink):
     """Writes files below a folder, each whole or not at all."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, force: bool) -> None:
         self._folder = folder
+        self._force = force
 
     def add(self, output: Output) -> None:
         """Writes the image and its companions.
 
         Raises:
-            InputError: The image would overwrite what it was made from.
+            InputError: The image would overwrite what it was made from, or without force any file.
+            WriteError: The folder cannot be written to.
         """
         image = self._folder / f"{output.key}{output.extension}"
         if output.source and image.exists() and image.samefile(output.source):
             raise InputError(f"{image} is the input itself: choose another folder, so that nothing is lost")
-        for name, data in output.files():
-            path = self._folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
+        files = [(self._folder / name, data) for name, data in output.files()]
+        if not self._force:
+            check_free(image)
+            for path, data in files[1:]:
+                check_free(path, unless=data)
+        # The image comes last: where it is, what belongs to it is as well.
+        for path, data in reversed(files):
+            make_folder(path.parent)
             with atomic_file(path) as file:
                 file.write(data)
 
 
+class UrlFolderSink(Sink):
+    """Sends files to below a URL."""
+
+    def __init__(self, url: str, *, force: bool) -> None:
+        self._url = url.rstrip("/")
+        self._force = force
+
+    def add(self, output: Output) -> None:
+        """Sends the image and its companions; raises as `FolderSink.add` does."""
+        files = [(f"{self._url}/{name}", data) for name, data in output.files()]
+        for url, _ in files if not self._force else ():
+            if url_exists(url):
+                raise InputError(f"{url} exists: --force replaces it")
+        for url, data in reversed(files):
+            put_url(url, data)
+
+
 @contextmanager
-def open_sink(target: str | None, *, is_stream: bool) -> Generator[Sink]:
+def open_sink(target: str | None, *, is_stream: bool, force: bool = True) -> Generator[Sink]:
     """Opens what `-o` names: None or "-" is stdout.
 
     A name that ends in `.tar` is a tar; an existing folder or a name that ends in `/` a folder; any
     other a file for one image. On stdout a stream of images is a tar, and one image a plain file.
     On an error, files of one image and tars are left as they were.
 
+    Args:
+        target: Path or URL.
+        is_stream: Many images may come.
+        force: Replace files that exist.
+
     Raises:
-        InputError: stdout is a terminal, or the place cannot be written to.
+        InputError: stdout is a terminal, the place is none, or a file exists there.
+        WriteError: The place cannot be written to.
     """
-    path = output_path(target)
-    if not path:
+    if target in (None, "-"):
         if sys.stdout.isatty():
             raise InputError(
                 "images are not written to the terminal: name a place with -o, "
                 "or pipe them on, as in `| client compress -o out/`, or to a file with >"
             )
-        with _stdout() as file:
-            if is_stream:
-                with write_tar(file) as tar:
-                    yield TarSink(tar)
-            else:
-                yield FileSink(file)
+        with open_stdout() as file, _written_to(file, is_tar=is_stream) as sink:
+            yield sink
     elif is_folder(target):
-        path.mkdir(parents=True, exist_ok=True)
-        yield FolderSink(path)
-    elif path.name.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
-        raise InputError(f"{path}: images hardly shrink by gzip and the like: name a plain .tar")
+        if is_url(target):
+            yield UrlFolderSink(target, force=force)
+        else:
+            make_folder(Path(target))
+            yield FolderSink(Path(target), force=force)
     else:
-        with atomic_file(path) as file:
-            if path.suffix == ".tar":
-                with write_tar(file) as tar:
-                    yield TarSink(tar)
-            else:
-                yield FileSink(file, path)
+        name = PurePosixPath(target).name
+        if name.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
+            raise InputError(f"{target}: images hardly shrink by gzip and the like: name a plain .tar")
+        opened = url_file(target, force=force) if is_url(target) else atomic_file(Path(target), force=force)
+        with opened as file, _written_to(file, is_tar=name.endswith(".tar"), path=target) as sink:
+            yield sink
 
 
 def output_path(target: str | None) -> Path | None:
-    """Returns the path that `-o` names, None for stdout."""
-    return None if target in (None, "-") else Path(target)
+    """Returns the local path that `-o` names, None for stdout and URLs."""
+    return None if target in (None, "-") or is_url(target) else Path(target)
+
+
+def is_stdout(target: str | None) -> bool:
+    """Tells whether `-o` names stdout."""
+    return target in (None, "-")
 
 
 def is_folder(target: str | None) -> bool:
@@ -156,41 +189,9 @@ def is_folder(target: str | None) -> bool:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Generator[BinaryIO]:
-    """Opens a file that takes its name when the block ends well, and leaves nothing when it does not.
-
-    Devices and pipes are written to as they are; a link keeps pointing at its file.
-
-    Raises:
-        InputError: The folder does not exist.
-    """
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:
-            yield file
-        return
-    path = path.resolve()
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {path.name!r}: there is no folder {str(path.parent)!r}")
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:64]}.", suffix=".part", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-        temporary.chmod(0o666 & ~_umask())  # what an ordinary new file gets
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-@contextmanager
-def _stdout() -> Generator[BinaryIO]:
-    # Not sys.stdout: what it could not write after the reader has gone, it would write again at exit.
-    with os.fdopen(os.dup(sys.stdout.fileno()), "wb") as file:
-        yield file
-
-
-def _umask() -> int:
-    umask = os.umask(0)
-    os.umask(umask)
-    return umask
+def _written_to(file: BinaryIO, *, is_tar: bool, path: str = "stdout") -> Generator[Sink]:
+    if is_tar:
+        with write_tar(file) as tar:
+            yield TarSink(tar)
+    else:
+        yield FileSink(file, path)

@@ -27,7 +27,7 @@ class Report:
         self._json_to_stderr = images_on_stdout
         self._says_each = not (wording.quiet or wording.json) and (wording.verbose or not source.is_stream)
         self._says_totals = not (wording.quiet or wording.json) and source.is_stream
-        self._done = self._failed = 0
+        self._done = self._failed = self._left_out = 0
         self._input_bytes = self._output_bytes = 0
         self._psnrs_db: list[float] = []
 
@@ -50,6 +50,13 @@ class Report:
         if self._says_each:
             note(f"{sample.name}: {line}")
 
+    def left_out(self, sample: Sample) -> None:
+        """Counts an image that an earlier run has done."""
+        self._left_out += 1
+        self._write_json({"name": sample.name, "done_before": True})
+        if self._says_each:
+            note(f"{sample.name}: done before")
+
     def measured(self, stats: CompressionStats) -> None:
         """Adds an image's sizes and quality to the totals."""
         self._input_bytes += stats.input_bytes
@@ -63,12 +70,17 @@ class Report:
         Raises:
             InputError: No image came, or all failed.
         """
-        if not self._done and self._failed:
+        if self._done or self._left_out:
+            return
+        if self._failed:
+            self._write_summary()
             raise PartialError(f"all {self._failed} images failed")
-        if not self._done:
-            raise InputError(
-                f"there are no images in the input ({_files(self._source.skipped)} of other kinds)"
-            )
+        raise InputError(f"there are no images in the input ({_files(self._source.skipped)} of other kinds)")
+
+    def break_off(self) -> None:
+        """Writes the totals of what was done before an error that ends the command."""
+        if self._done or self._failed or self._left_out:
+            self._write_totals()
 
     def finish(self) -> None:
         """Writes the totals.
@@ -76,10 +88,31 @@ class Report:
         Raises:
             PartialError: Some images failed.
         """
+        self._write_totals()
+        if self._failed:
+            count = self._failed + self._done + self._left_out
+            raise PartialError(f"{self._failed} of {count} images failed, as named above")
+
+    def _write_totals(self) -> None:
         if self._says_totals:
             note(self._totals())
-        if self._failed:
-            raise PartialError(f"{self._failed} of {self._failed + self._done} images failed, as named above")
+        self._write_summary()
+
+    def _write_summary(self) -> None:
+        """Writes the last JSON line, of many images only."""
+        if not self._source.is_stream:
+            return
+        summary: dict[str, Any] = {
+            "done": self._done,
+            "failed": self._failed,
+            "done_before": self._left_out,
+            "skipped_files": self._source.skipped,
+        }
+        if self._input_bytes:
+            change = 100 * (self._output_bytes - self._input_bytes) / self._input_bytes
+            summary |= {"input_bytes": self._input_bytes, "output_bytes": self._output_bytes}
+            summary["change_percent"] = round(change, 2)
+        self._write_json({"summary": summary})
 
     def _totals(self) -> str:
         parts = [f"{self._done} images {self._verb}"]
@@ -87,6 +120,8 @@ class Report:
             parts.append(size_change(self._input_bytes, self._output_bytes))
         if self._psnrs_db:
             parts.append(f"mean PSNR {_decibels(sum(self._psnrs_db) / len(self._psnrs_db))}")
+        if self._left_out:
+            parts.append(f"{self._left_out} done before")
         if self._source.skipped:
             parts.append(f"{_files(self._source.skipped)} of other kinds left out")
         return ", ".join(parts)
@@ -120,6 +155,7 @@ def compression_record(response: CompressResponse, options: dict[str, OptionValu
     record: dict[str, Any] = {
         "codec": response.codec,
         "options": options,
+        "file_extension": response.file_extension,
         "width_px": stats.size.width_px,
         "height_px": stats.size.height_px,
         "channels": stats.size.channels,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from ganpress.v1.codec_pb2 import CodecOptions
 from ganpress.v1.compressor_service_pb2 import CompressRequest, CompressResponse, DecompressResponse
+from ganpress.v1.goal_pb2 import Goal
+from ganpress.v1.input_pb2 import InputOptions
 
 from client.errors import GanpressError, InputError
 from services.common.server import MAX_MESSAGE_BYTES
@@ -40,7 +42,12 @@ class Decompressed:
 
 
 def compress_request(
-    image: bytes | NDArray[np.uint8], options: CodecOptions, *, skip_metrics: bool = False
+    image: bytes | NDArray[np.uint8],
+    options: CodecOptions,
+    *,
+    skip_metrics: bool = False,
+    goal: Goal | None = None,
+    reading: InputOptions | None = None,
 ) -> CompressRequest:
     """Returns a request for `compress_many`.
 
@@ -48,6 +55,8 @@ def compress_request(
         image: An image file, or pixels as uint8 [H, W], [H, W, 3] or [H, W, 4].
         options: Codec and options, from `GanpressClient.codec_options`.
         skip_metrics: Leave PSNR and SSIM out.
+        goal: What the file has to reach, from `client.compression.goal`.
+        reading: How the file is read, from `client.compression.input_options`.
 
     Raises:
         InputError: The array is no image, or the file is larger than a message.
@@ -58,7 +67,7 @@ def compress_request(
 
         image = to_png(image)
     check_size(image)
-    return CompressRequest(image=image, options=options, skip_metrics=skip_metrics)
+    return CompressRequest(image=image, options=options, skip_metrics=skip_metrics, goal=goal, input=reading)
 
 
 def check_size(image: bytes) -> None:

@@ -1,12 +1,14 @@
-"""Images from files, folders, tar streams and stdin, one at a time.
+"""Images from files, folders, patterns, URLs, tars, archives and stdin, one at a time.
 
 Files that differ only in their extension belong together, as in WebDataset: `car.png` and `car.json`
 are one sample with the key `car`. Of a name with several dots the last one counts, so `my.car.jpg` has
-the key `my.car`. A tar is read as it comes and never held whole.
+the key `my.car`. A tar is read as it comes and never held whole; the members of an archive are read one by
+one, the last of those with one name.
 """
 
 from __future__ import annotations
 
+import io
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,10 +17,11 @@ from typing import BinaryIO, Self
 
 from client.api import MAX_IMAGE_BYTES
 from client.errors import InputError
+from client.places import Place, find, reason
 from client.tarstream import BrokenTarError, PeekedFile, TarReader, is_tar
 
 IMAGE_EXTENSIONS = frozenset(
-    {".png", ".jpg", ".jpeg", ".webp", ".avif", ".jp2", ".j2k",
+    {".png", ".apng", ".jpg", ".jpeg", ".mpo", ".webp", ".avif", ".heic", ".heif", ".jxl", ".jp2", ".j2k",
      ".tif", ".tiff", ".tga", ".gif", ".bmp", ".gpc"}
 )  # fmt: skip
 """Files with these extensions are taken for images, whatever they hold."""
@@ -28,6 +31,8 @@ _MAGIC = (
     b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51", b"\x89G\x81", b"\x89G\x91", b"\x89G\xa1",
     b"\x89G\x84", b"\x89G\x94", b"\x89G\xa4",
 )  # fmt: skip
+_ARCHIVE_MAGIC = b"\x89GPA"
+_LEADS_OUT = "its name leads out of the folder"
 _TOO_LARGE = f"the file has more than the {MAX_IMAGE_BYTES / 2**20:.1f} MB that can be sent"
 
 
@@ -44,7 +49,9 @@ class Sample:
     companions: dict[str, bytes] = field(default_factory=dict[str, bytes])
     """Other files of the sample by extension, such as ".json"."""
     path: Path | None = None
-    """Where it lies; None for a member of a tar and for stdin."""
+    """Where it lies; None for a member of a tar, behind a URL, and for stdin."""
+    file_name: str = ""
+    """Path as it was, with `/` and its extension; empty for a lone image on stdin."""
 
 
 @dataclass(frozen=True)
@@ -58,14 +65,6 @@ class Rejected:
 
 
 @dataclass(frozen=True)
-class _Entry:
-    path: Path
-    relative: PurePosixPath
-    is_named: bool
-    """The user named it, so it is an image or a tar or an error; in a folder there may be other files."""
-
-
-@dataclass(frozen=True)
 class _File:
     name: str
     key: str
@@ -73,6 +72,12 @@ class _File:
     data: bytes
     path: Path | None = None
     is_image: bool = False
+    file_name: str = ""
+
+
+def is_archive(head: bytes) -> bool:
+    """Tells from its first bytes whether a file is an archive of images."""
+    return head.startswith(_ARCHIVE_MAGIC)
 
 
 def is_image(extension: str, head: bytes) -> bool:
@@ -82,7 +87,8 @@ def is_image(extension: str, head: bytes) -> bool:
         or head.startswith(_MAGIC)
         or (head[:2] == b"BM" and head[6:10] == b"\0\0\0\0")
         or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
-        or (head[4:8] == b"ftyp" and head[8:11] == b"avi")
+        or (head[4:8] == b"ftyp" and head[8:11] in (b"avi", b"hei", b"mif"))
+        or head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL "))
     )
 
 
@@ -100,32 +106,23 @@ class Source:
         self._items = items
 
     @classmethod
-    def of_paths(cls, paths: Sequence[Path], *, exclude: Path | None = None) -> Self:
-        """Opens files, folders and tars; what lies below the folder `exclude` is left out.
+    def of_paths(cls, names: Sequence[str | Path], *, exclude: Path | None = None) -> Self:
+        """Opens files, folders, patterns, URLs, tars and archives; what lies below `exclude` is left out.
 
         Raises:
-            InputError: A path does not exist.
+            InputError: There is no such file, or none that matches.
             OSError: It cannot be read.
         """
-        if len(paths) == 1 and paths[0].exists() and not (paths[0].is_file() or paths[0].is_dir()):
-            return cls.of_stream(paths[0].open("rb"), str(paths[0]))  # a pipe can be read only once
-        entries: list[_Entry] = []
-        is_stream, has_tar = len(paths) > 1, False
-        for path in paths:
-            if path.is_dir():
-                is_stream = True
-                found = _walk(path, exclude)
-                entries += [_Entry(p, PurePosixPath(p.relative_to(path)), is_named=False) for p in found]
-            elif path.exists():
-                has_tar = has_tar or _is_tar_file(path)
-                entries.append(_Entry(path, PurePosixPath(path.name), is_named=True))
-            else:
-                raise InputError(f"there is no file or folder {str(path)!r}")
-        return cls(is_stream or has_tar, None if has_tar else len(entries), _read_files(entries))
+        if len(names) == 1 and (path := Path(names[0])).exists() and not (path.is_file() or path.is_dir()):
+            return cls.of_stream(path.open("rb"), str(path))  # a pipe can be read only once
+        found = find(names, exclude=exclude)
+        has_collection = any(_is_collection(place) for place in found.places if place.is_named)
+        total = None if has_collection else len(found.places)
+        return cls(found.is_many or has_collection, total, _read_files(found.places))
 
     @classmethod
     def of_stream(cls, file: BinaryIO, name: str = "stdin") -> Self:
-        """Opens a stream: an image file or a tar, told by its first bytes.
+        """Opens a stream: an image file, a tar or an archive, told by its first bytes.
 
         Raises:
             InputError: It is empty.
@@ -135,6 +132,8 @@ class Source:
             raise InputError(f"{name} is empty: the command before the pipe wrote nothing")
         if is_tar(peeked.head):
             return cls(True, None, _read_tar(peeked, name))
+        if is_archive(peeked.head):  # which is read by place, and a pipe cannot go back
+            return cls(True, None, _read_archive(io.BytesIO(peeked.read_all()), name))
         return cls(False, 1, _read_image(peeked, name))
 
     def __iter__(self) -> Iterator[Sample | Rejected]:
@@ -151,7 +150,7 @@ class Source:
             for file in images:
                 key = _free_key(file, taken)
                 taken.add(key)
-                yield Sample(key, file.name, file.data, companions, file.path)
+                yield Sample(key, file.name, file.data, companions, file.path, file.file_name)
 
 
 def _groups(items: Iterable[_File | Rejected]) -> Iterator[list[_File] | Rejected]:
@@ -178,22 +177,24 @@ def _free_key(file: _File, taken: set[str]) -> str:
     return key
 
 
-def _read_files(entries: Iterable[_Entry]) -> Iterator[_File | Rejected]:
-    for entry in entries:
-        name = str(entry.path)
+def _read_files(places: Iterable[Place]) -> Iterator[_File | Rejected]:
+    for place in places:
         try:
-            with entry.path.open("rb") as opened:
+            with place.open() as opened:
                 peeked = PeekedFile(opened)
-                if entry.is_named and is_tar(peeked.head):
-                    yield from _read_tar(peeked, name)
+                if place.is_named and is_tar(peeked.head):
+                    yield from _read_tar(peeked, place.name)
+                    continue
+                if place.is_named and is_archive(peeked.head):
+                    yield from _read_archive(opened, place.name)
                     continue
                 data = peeked.read(MAX_IMAGE_BYTES + 1)
-        except OSError as error:
-            yield Rejected(name, error.strerror or str(error))
+        except (OSError, InputError) as error:
+            yield Rejected(place.name, reason(error))
             continue
-        key, extension = _split(entry.relative)
-        meant = extension != ".json" if entry.is_named else is_image(extension, data[:16])
-        yield _checked(_File(name, key, extension, data, entry.path, meant))
+        key, extension = _split(place.relative)
+        meant = extension != ".json" if place.is_named else is_image(extension, data[:16])
+        yield _checked(_File(place.name, key, extension, data, place.path, meant, str(place.relative)))
 
 
 def _read_image(peeked: PeekedFile, name: str) -> Iterator[_File | Rejected]:
@@ -214,16 +215,37 @@ def _read_tar(peeked: PeekedFile, name: str) -> Iterator[_File | Rejected]:
 
 def _read_member(tar: TarReader, member: tarfile.TarInfo, relative: PurePosixPath) -> _File | Rejected:
     if ".." in relative.parts:
-        return Rejected(member.name, "its name leads out of the folder")
+        return Rejected(member.name, _LEADS_OUT)
     if member.issym() or member.islnk():
         return Rejected(member.name, "it is a link, not a file: pack with tar -h --hard-dereference")
     if not member.isfile():
         return Rejected(member.name, "it is no regular file")
     if member.size > MAX_IMAGE_BYTES:
         return Rejected(member.name, _TOO_LARGE)
+    return _member(member.name, relative, tar.read(member))
+
+
+def _read_archive(file: BinaryIO, name: str) -> Iterator[_File | Rejected]:
+    """Yields the members of an archive; damaged ones are rejections."""
+    from client.archives import members  # loads the codecs, which others leave to a service
+
+    try:
+        for key, read in members(file):
+            relative = PurePosixPath(key.lstrip("/"))
+            if ".." in relative.parts:
+                yield Rejected(key, _LEADS_OUT)
+                continue
+            try:
+                yield _member(key, relative, read())
+            except InputError as error:
+                yield Rejected(key, str(error))
+    except InputError as error:
+        yield Rejected(name, str(error))
+
+
+def _member(name: str, relative: PurePosixPath, data: bytes) -> _File | Rejected:
     key, extension = _split(relative)
-    data = tar.read(member)
-    return _checked(_File(member.name, key, extension, data, None, is_image(extension, data[:16])))
+    return _checked(_File(name, key, extension, data, None, is_image(extension, data[:16]), str(relative)))
 
 
 def _checked(file: _File) -> _File | Rejected:
@@ -234,26 +256,14 @@ def _checked(file: _File) -> _File | Rejected:
     return file
 
 
-def _is_tar_file(path: Path) -> bool:
-    if not path.is_file():
-        return False
+def _is_collection(place: Place) -> bool:
+    """Tells whether a file is a tar or an archive; one that cannot be opened is told of when it is read."""
     try:
-        with path.open("rb") as file:
-            return is_tar(file.read(512))
-    except OSError:
+        with place.open() as file:
+            head = file.read(512)
+    except (OSError, InputError):
         return False
-
-
-def _walk(folder: Path, exclude: Path | None) -> list[Path]:
-    """Returns the files below a folder, those of one sample next to each other, hidden ones left out."""
-    found = [
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and not (exclude and exclude != folder and path.is_relative_to(exclude))
-    ]
-    return sorted(found, key=lambda path: (path.parent, path.stem, path.suffix))
+    return is_tar(head) or is_archive(head)
 
 
 def _split(path: PurePosixPath) -> tuple[str, str]:

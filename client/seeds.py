@@ -153,5 +153,5 @@ def _parsed(value: str) -> Any:
     """Returns a field of a file, whose numbers and tables are JSON and whose words are not."""
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value

@@ -21,7 +21,7 @@ def parse(data: bytes) -> dict[str, Any]:
     """
     try:
         fields = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"its .json file is not JSON: {error}") from error
     if not isinstance(fields, dict):
         raise InputError("its .json file holds no JSON object")

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
-import lzma
 import tarfile
-import zlib
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, Self, cast
 
 _COMPRESSIONS = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0")
-_ERRORS = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
+_DESCRIPTIONS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+"""Headers that tell of the next one, such as a long name; tarfile reads them whole."""
+_LONGEST_DESCRIPTION_BYTES = 1 << 20
 
 
 class BrokenTarError(Exception):
@@ -29,6 +35,11 @@ class PeekedFile:
         """Returns `size` bytes, fewer only at the end."""
         taken, self._rest = self._rest[:size], self._rest[size:]
         return taken + _read_fully(self._file, size - len(taken))
+
+    def read_all(self) -> bytes:
+        """Returns what is left of the stream."""
+        taken, self._rest = self._rest, b""
+        return taken + self._file.read()
 
 
 def is_tar(head: bytes) -> bool:
@@ -62,11 +73,14 @@ class TarReader:
             with tarfile.open(fileobj=self._file, mode="r|*", tarinfo=_StrictTarInfo) as self._tar:
                 while member := self._tar.next():
                     _forget_members(self._tar)
-                    last = f", at or after {member.name}"
+                    last = f", at or after {_printable(member.name)}"
                     if not member.isdir():
                         yield member
-        except _ERRORS as error:
-            raise BrokenTarError(f"the tar is broken or incomplete{last}: {error}") from error
+        except MemoryError:
+            raise
+        except Exception as error:
+            # tarfile ends in many ways on broken headers: TarError, ValueError, TypeError, zlib.error ...
+            raise BrokenTarError(f"the tar is broken or incomplete{last}: {_reason(error)}") from error
 
     def read(self, member: tarfile.TarInfo) -> bytes:
         """Returns a regular member's data.
@@ -77,8 +91,11 @@ class TarReader:
         try:
             opened = self._tar and self._tar.extractfile(member)
             return opened.read() if opened else b""
-        except _ERRORS as error:
-            raise BrokenTarError(f"the tar is broken or incomplete, at {member.name}: {error}") from error
+        except MemoryError:
+            raise
+        except Exception as error:
+            name = _printable(member.name)
+            raise BrokenTarError(f"the tar is broken or incomplete, at {name}: {_reason(error)}") from error
 
 
 class TarWriter:
@@ -108,16 +125,32 @@ class _StrictTarInfo(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         try:
-            return super().frombuf(buf, encoding, errors)
+            header = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
             if len(buf) == tarfile.BLOCKSIZE and not any(buf):
                 raise  # a block of zeros is the end mark
             raise tarfile.ReadError(str(error) if buf else "it ends without its end mark") from error
+        if header.type in _DESCRIPTIONS and header.size > _LONGEST_DESCRIPTION_BYTES:
+            raise tarfile.ReadError(
+                f"it has a name or description of {header.size} bytes, {_LONGEST_DESCRIPTION_BYTES} are read"
+            )
+        if header.type == tarfile.GNUTYPE_SPARSE:
+            raise tarfile.ReadError("it has a sparse file: pack without --sparse")
+        return header
 
 
 def _forget_members(tar: tarfile.TarFile) -> None:
     """Drops the headers seen so far, which tarfile keeps and a stream has no use for."""
     cast("Any", tar).members.clear()
+
+
+def _printable(name: str) -> str:
+    """Returns a name with what is no text, or would control a terminal, escaped."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in name)
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _read_fully(file: BinaryIO, size: int) -> bytes:

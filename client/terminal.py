@@ -14,6 +14,7 @@ import click
 
 from client.errors import InputError
 from client.outputs import is_folder, output_path
+from client.places import is_url
 from client.samples import Source
 
 if TYPE_CHECKING:
@@ -22,23 +23,24 @@ if TYPE_CHECKING:
 _PROGRESS_AFTER_S = 1.0
 
 
-def open_source(paths: Sequence[Path], *, output: str | None = None) -> Source:
-    """Opens what a command was given: files, folders, tars; nothing or "-" is stdin.
+def open_source(names: Sequence[str], *, output: str | None = None) -> Source:
+    """Opens what a command was given: files, folders, patterns, URLs, tars; nothing or "-" is stdin.
 
     Args:
-        paths: What the user named.
+        names: What the user named.
         output: What `-o` names: when it is a folder, what lies in it is no input.
 
     Raises:
-        InputError: A path does not exist or is the output, or stdin is empty or a terminal.
+        InputError: There is no such file, it is the output, or stdin is empty or a terminal.
     """
-    if any(str(path) == "-" for path in paths) and len(paths) > 1:
+    if "-" in names and len(names) > 1:
         raise InputError("- is stdin and stands alone: name files, or pipe a tar in")
-    if paths and str(paths[0]) != "-":
+    if names and names[0] != "-":
         target = output_path(output)
+        paths = [Path(name) for name in names if not is_url(name)]
         if target and target.is_file() and any(path.exists() and path.samefile(target) for path in paths):
             raise InputError(f"{target} is the input itself: choose another output, so that nothing is lost")
-        return Source.of_paths(paths, exclude=target if is_folder(output) else None)
+        return Source.of_paths(names, exclude=target if is_folder(output) else None)
     if sys.stdin.isatty():
         raise InputError("no input: name files, folders or tars, or pipe an image or a tar in")
     # Not sys.stdin: at exit it would wait for a thread that reads from it.

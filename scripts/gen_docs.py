@@ -17,6 +17,7 @@ from prometheus_client.metrics_core import Metric
 from pydantic.fields import FieldInfo
 
 from client.cli import cli
+from client.experiment.plan.reading import json_schema
 from services.common.metrics import CallMetrics, build_info
 from services.common.settings import ServiceSettings, accepted_range, choices_of, default_of, env_of, flag_of
 from services.compressor.settings import CompressorSettings
@@ -138,6 +139,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "cli.md": cli_page,
     "prometheus.md": prometheus_page,
+    "experiment-plan.schema.json": json_schema,
 }
 
 

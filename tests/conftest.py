@@ -13,7 +13,18 @@ from tests.helpers.models import write_model
 settings.register_profile("ganpress", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ganpress")
 
+HEAVY = {"browser", "fuzz", "k8s", "large", "node", "quantize", "training", "triton"}
+"""Marks of tests that need minutes or programs of their own: they have the mark `heavy`, too."""
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared/data"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks heavy tests as such, before they are chosen by their marks."""
+    for item in items:
+        if HEAVY & {mark.name for mark in item.iter_markers()}:
+            item.add_marker("heavy")
 
 
 @pytest.fixture(scope="session")

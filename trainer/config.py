@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import sys
 import tomllib
 import typing
 from dataclasses import dataclass
@@ -167,6 +168,7 @@ ALONE = ("wgan-gp", "cgan")
 """Architectures whose discriminator judges each image alone, without a norm across the batch."""
 
 _TYPES = typing.get_type_hints(Config)
+_LARGEST = int(sys.float_info.max)
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false"}
 
 
@@ -184,7 +186,7 @@ def _checked_type(name: str, value: Any) -> Any:
             raise ConfigError(f"{name} is {value!r}; it must be {', '.join(first)} or {last}")
         return value
     if kind is float and type(value) is int:
-        return float(value)
+        value = float(value) if abs(value) < _LARGEST else math.inf
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
         raise ConfigError(f"{name} is {value!r}; it must be {_KINDS[kind]}")
     return value
@@ -227,7 +229,7 @@ def resolve(preset: str, file: Path | None, flags: dict[str, Any]) -> Config:
     if file:
         try:
             settings |= tomllib.loads(file.read_text())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8, and endless numbers
             raise ConfigError(f"{file} is not a readable TOML file: {error}") from error
     settings |= {name: value for name, value in flags.items() if value is not None}
     if settings.get("minutes") and "epochs" not in settings:

@@ -5,27 +5,30 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import click
 from ganpress.v1.compressor_service_pb2 import CompressRequest
 
 from client import sidecar
 from client.api import Compressed, GanpressClient, compress_request
-from client.background import call_in_background, in_background
+from client.background import call_in_background
+from client.batch import Batch
 from client.codec_options import OptionValue, options_given
 from client.embedded import ServiceName
-from client.errors import GanpressError, InputError
+from client.errors import GanpressError, InputError, ServiceError
 from client.options import (
     Connection,
     Wording,
     connection_options,
+    force_option,
     inputs_argument,
     output_option,
+    resume_option,
     wording_options,
 )
-from client.outputs import Output, open_sink, output_path
+from client.outputs import Output, is_stdout, open_sink
 from client.report import Report, compression_record, describe
+from client.resuming import compressed_before, digest
 from client.samples import Sample
 from client.terminal import note, open_source, progress
 
@@ -58,11 +61,13 @@ from client.terminal import note, open_source, progress
 )
 @click.option("--metrics/--no-metrics", default=True, help="Measure PSNR and SSIM, which costs a decode.")
 @output_option
+@force_option
+@resume_option
 @wording_options
 @connection_options("generator", "compressor")
 def compress(
     connection: Connection,
-    inputs: Sequence[Path],
+    inputs: Sequence[str],
     method: str,
     quality: str | None,
     threshold: str | None,
@@ -73,13 +78,16 @@ def compress(
     params: Sequence[str],
     metrics: bool,
     output: str | None,
+    force: bool,
+    resume: bool,
     wording: Wording,
 ) -> None:
     """Compress images.
 
-    INPUTS are image files, folders and tars; without any, stdin is an image or a tar. One image becomes the
-    codec's file; a tar, a folder or several files become a tar, or files in a folder with the same names.
-    An image that fails is named, the others are compressed, and the exit code is 1.
+    INPUTS are image files, folders, patterns such as 'photos/**/*.jpg', tars, archives and URLs; without any,
+    stdin is an image or a tar. One image becomes the codec's file; several become a tar, or files in a folder
+    with the same names and tree. An image that fails is named, the others are compressed, and the exit code
+    is 1.
 
     \b
     client compress photo.jpg --method dct --threshold 0.02 -o photo.gpc
@@ -102,36 +110,37 @@ def compress(
         compressing = await _compressing(client, method, options, metrics=metrics)
         if not inputs:
             await client.ready(compressing.service)  # while the command before the pipe is at work
+        asked = {"method": method, "options": options}
+        is_done = compressed_before(output, asked) if resume else None
         source = await call_in_background(lambda: open_source(inputs, output=output))
-        report = Report(source, "compressed", wording, images_on_stdout=output_path(output) is None)
-        given = compressing.given
-        under_way: dict[str, Sample] = {}
-
-        async def samples() -> AsyncIterator[Sample]:
-            async for item in in_background(source):
-                if isinstance(item, Sample):
-                    under_way[item.key] = item
-                    yield item
-                else:
-                    report.fail(item.name, item.reason)
-
-        with (
-            open_sink(output, is_stream=source.is_stream) as sink,
-            progress("compressing", source.total) as bar,
-        ):
-            async for outcome in compressing.outcomes(samples()):
-                sample = under_way.pop(outcome.key)
-                bar.advance()
-                if isinstance(outcome.result, GanpressError):
-                    report.fail(sample.name, outcome.result)
-                    continue
-                record = compression_record(outcome.result, given)
-                companions = _with_record(sample, record)
-                extension, data = outcome.result.file_extension, outcome.result.data
-                sink.add(Output(sample.key, extension, data, companions, sample.path))
-                report.measured(outcome.result.stats)
-                report.done(sample, describe(outcome.result, given), record)
-            report.check_any()
+        report = Report(source, "compressed", wording, images_on_stdout=is_stdout(output))
+        batch = Batch(source, report, is_done)
+        try:
+            with (
+                open_sink(output, is_stream=source.is_stream, force=force) as sink,
+                progress("compressing", source.total) as bar,
+            ):
+                async for outcome in compressing.outcomes(batch.samples()):
+                    sample, result = batch.take(outcome.key), outcome.result
+                    bar.advance()
+                    try:
+                        if isinstance(result, GanpressError):
+                            raise result
+                        record = compression_record(result, compressing.given)
+                        record |= {"asked": asked, "input_sha256": digest(sample.image)}
+                        companions = _with_record(sample, record)
+                        sink.add(
+                            Output(sample.key, result.file_extension, result.data, companions, sample.path)
+                        )
+                    except (InputError, ServiceError) as error:
+                        report.fail(sample.name, error)
+                        continue
+                    report.measured(result.stats)
+                    report.done(sample, describe(result, compressing.given), record)
+                report.check_any()
+        except GanpressError:
+            report.break_off()
+            raise
         return report
 
     connection.run(work).finish()

@@ -29,17 +29,13 @@ from client.terminal import note
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class _ShardType(click.ParamType[Shard]):
-    name = "shard"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Shard:
-        """Returns the shard that I/N names."""
-        if isinstance(value, Shard):
-            return value
-        match = re.fullmatch(r"(\d+)/(\d+)", str(value))
-        if not match or int(match[1]) >= int(match[2]):
-            self.fail(f"{value!r} is no shard: give I/N with I from 0 to N - 1, such as 0/4", param, ctx)
-        return Shard(int(match[1]), int(match[2]))
+def _shard(context: click.Context, option: click.Parameter, value: str) -> Shard:
+    """Returns the shard that I/N names."""
+    match = re.fullmatch(r"(\d+)/(\d+)", value)
+    if not match or int(match[1]) >= int(match[2]):
+        message = f"{value!r} is no shard: give I/N with I from 0 to N - 1, such as 0/4"
+        raise click.BadParameter(message, context, option)
+    return Shard(int(match[1]), int(match[2]))
 
 
 def _run_options(command: Command) -> Command:
@@ -52,7 +48,7 @@ def _run_options(command: Command) -> Command:
         ),
         click.option(
             "--shard",
-            type=_ShardType(),
+            callback=_shard,
             default="0/1",
             show_default=True,
             metavar="I/N",

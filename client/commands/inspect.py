@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import click
@@ -23,7 +22,7 @@ from client.terminal import note, open_source
 @click.command(short_help="Tell what image files are and where they come from.")
 @inputs_argument
 @json_option
-def inspect(inputs: Sequence[Path], as_json: bool) -> None:
+def inspect(inputs: Sequence[str], as_json: bool) -> None:
     """Tell what image files are: codec, size, settings, and the model, label and seed they come from.
 
     INPUTS are image files, folders and tars; without any, stdin is an image or a tar. Nothing is decoded and

@@ -12,7 +12,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from services.common.logs import configure_logging
-from services.common.server import AddressError, Server, Service
+from services.common.server import Server, Service
 from services.common.settings import (
     ServiceSettings,
     SettingsError,
@@ -22,6 +22,8 @@ from services.common.settings import (
     env_of,
     flag_of,
 )
+from services.common.starting import StartError
+from services.common.token_command import token
 
 Settings = TypeVar("Settings", bound=ServiceSettings)
 
@@ -37,7 +39,7 @@ def service_command(
     """Returns the click command `name` that serves one service until SIGTERM or SIGINT.
 
     Its options are the fields of the settings class; its help text is that class's docstring. Where its first
-    argument names one of `commands`, that runs in place of the service.
+    argument is `token`, or names one of `commands`, that runs in place of the service.
     """
 
     def run(config: Path | None, **given: Any) -> None:
@@ -50,10 +52,10 @@ def service_command(
             raise click.UsageError(str(error)) from error
         configure_logging(settings.log_level, settings.log_format)
         service = build_service(settings)
-        server = Server([service], settings.server_options)
         try:
+            server = Server([service], settings.server_options)
             asyncio.run(server.run(settings.listen_address))
-        except (AddressError, *service.errors) as error:
+        except (StartError, *service.errors) as error:
             raise click.ClickException(str(error)) from error
 
     options = [_option(settings_class, field, info) for field, info in settings_class.model_fields.items()]
@@ -70,9 +72,7 @@ def service_command(
         "help": inspect.getdoc(settings_class),
         "context_settings": {"max_content_width": 110},
     }
-    if commands:
-        return click.Group(name, commands=commands, invoke_without_command=True, **about)
-    return click.Command(name, **about)
+    return click.Group(name, commands=[*commands, token], invoke_without_command=True, **about)
 
 
 def _option(settings_class: type[ServiceSettings], name: str, field: FieldInfo) -> click.Option:

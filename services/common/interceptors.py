@@ -1,4 +1,4 @@
-"""The one place that every call passes: it waits for the start, and is timed, logged and given its status."""
+"""The one place that every call passes: it is let in, waits for the start, is timed and logged."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import math
 import secrets
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeAlias, cast
 
 import grpc
 
-from services.common.errors import StatusTable, status_of
+from services.common.access import Guard, Scope, current_caller
+from services.common.access.guard import demand
+from services.common.errors import ACCESS_ERRORS, StatusTable, retry_metadata, status_of
 from services.common.logs import request_id
 from services.common.metrics import CallMetrics, MethodMetrics
 
@@ -30,31 +32,50 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 
-class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Guards the methods of the services that it has a table for; the others pass untouched.
+@dataclass(frozen=True)
+class Rules:
+    """How the methods of one service are guarded."""
 
+    errors: StatusTable
+    """Status codes of the exceptions that they raise for a user to read."""
+    scope: Scope | None = "admin"
+    """What a caller needs; None: anybody who is known."""
+    admin: Collection[str] = ()
+    """Methods that need the scope "admin" in its place."""
+    always: Collection[str] = ()
+    """Methods that do not wait until `open`."""
+
+    def scope_of(self, method: str) -> Scope | None:
+        """Returns the scope that a method needs."""
+        return "admin" if method in self.admin else self.scope
+
+
+class CallInterceptor(grpc.aio.ServerInterceptor):
+    """Guards the methods of the services that it has rules for; the others, such as health, pass untouched.
+
+    - A call without a known caller is UNAUTHENTICATED, one of a caller without the method's scope
+      PERMISSION_DENIED, one above the caller's allowance RESOURCE_EXHAUSTED. This comes before all else.
     - A call waits until `open`; one that waits when the server stops is UNAVAILABLE.
     - An exception in its service's table is answered with the table's code and the exception's message.
       Any other one is logged with its traceback and answered INTERNAL, "internal error".
+    - An exception that says after how long to try again tells so in `grpc-retry-pushback-ms`.
     - Every call is counted, and logged: at info when it failed, at debug when not. Its log records carry the
       caller's `x-request-id`, or one that is made up; the answer's trailing metadata tells it.
 
     Streaming methods have to be async generators.
     """
 
-    def __init__(
-        self, tables: Mapping[str, StatusTable], metrics: CallMetrics, always: Collection[str] = ()
-    ) -> None:
+    def __init__(self, rules: Mapping[str, Rules], metrics: CallMetrics, guard: Guard) -> None:
         """Sets up a closed interceptor.
 
         Args:
-            tables: Each service's table by its full name, such as "ganpress.v1.GeneratorService".
+            rules: Those of each service by its full name, such as "ganpress.v1.GeneratorService".
             metrics: Counts the calls.
-            always: Paths of the methods that do not wait until `open`, such as "/a.b.Service/Method".
+            guard: Names the callers.
         """
-        self._tables = tables
+        self._rules = rules
         self._metrics = metrics
-        self._always = frozenset(always)
+        self.guard = guard
         self._handlers: dict[str, Handler] = {}
         self.opened = asyncio.Event()
         self.stopping = False
@@ -70,10 +91,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if guarded := self._handlers.get(path):
             return guarded
         handler = await continuation(handler_call_details)
-        table = self._tables.get(path.split("/")[1])
-        if handler is None or table is None:
+        rules = self._rules.get(path.split("/")[1])
+        if handler is None or rules is None:
             return handler
-        self._handlers[path] = guarded = self._guard(handler, path, table)
+        self._handlers[path] = guarded = self._guarded(handler, path, rules)
         return guarded
 
     def open(self) -> None:
@@ -90,7 +111,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         while self.calls:
             await asyncio.wait(self.calls)
 
-    def _guard(self, handler: Any, path: str, table: StatusTable) -> Handler:
+    def _guarded(self, handler: Any, path: str, rules: Rules) -> Handler:
         codecs = handler.request_deserializer, handler.response_serializer
         _, service, name = path.split("/")
         streams = {
@@ -100,7 +121,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             (True, True): ("bidi_stream", grpc.stream_stream_rpc_method_handler),
         }
         kind, make_handler = streams[handler.request_streaming, handler.response_streaming]
-        method = _Method(path, table, self._metrics.method(kind, service, name), path not in self._always)
+        method = _Method(
+            path,
+            {**ACCESS_ERRORS, **rules.errors},
+            self._metrics.method(kind, service, name),
+            name not in rules.always,
+            rules.scope_of(name),
+        )
         behaviour = (
             handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
         )
@@ -124,6 +151,7 @@ class _Method:
     table: StatusTable
     metrics: MethodMetrics
     waits: bool
+    scope: Scope | None
 
 
 class _Call:
@@ -139,6 +167,8 @@ class _Call:
         self._late_s = math.inf if remaining_s is None else self._begun_s + remaining_s
         self._peer = context.peer()
         self._request_id = _request_id(context)
+        self._caller = ""
+        self._under_way = ExitStack()
 
     async def __aenter__(self) -> None:
         if task := asyncio.current_task():
@@ -147,8 +177,13 @@ class _Call:
         self._method.metrics.begin()
         request_id.set(self._request_id)
         self._context.set_trailing_metadata(((REQUEST_ID_KEY, self._request_id),))
-        if self._method.waits and not self._interceptor.opened.is_set():
-            await self._wait_until_open()
+        try:
+            self._admit()
+            if self._method.waits and not self._interceptor.opened.is_set():
+                await self._wait_until_open()
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -160,23 +195,32 @@ class _Call:
             if code is None:
                 logger.error("%s failed", self._method.path, exc_info=error)
             self._end(code or grpc.StatusCode.INTERNAL)
+            # Metadata given to abort replace those that were set.
+            trailing = ((REQUEST_ID_KEY, self._request_id), *retry_metadata(error))
             await self._context.abort(
-                code or grpc.StatusCode.INTERNAL, str(error) if code else "internal error"
+                code or grpc.StatusCode.INTERNAL, str(error) if code else "internal error", trailing
             )
         else:  # the caller left, or its deadline passed
             late = time.perf_counter() > self._late_s - _DEADLINE_SLACK_S
             self._end(grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED)
 
+    def _admit(self) -> None:
+        context = self._context
+        caller = self._interceptor.guard.identify(
+            context.invocation_metadata(), context.auth_context, self._peer
+        )
+        self._caller = caller.name
+        demand(caller, self._method.scope, self._method.path)
+        self._under_way.enter_context(caller.quota.call())
+        current_caller.set(caller)
+
     async def _wait_until_open(self) -> None:
-        try:
-            await self._interceptor.opened.wait()
-            if self._interceptor.stopping:
-                await self._context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
-        except BaseException as error:
-            await self.__aexit__(type(error), error, error.__traceback__)
-            raise
+        await self._interceptor.opened.wait()
+        if self._interceptor.stopping:
+            await self._context.abort(grpc.StatusCode.UNAVAILABLE, "the server is stopping")
 
     def _end(self, code: grpc.StatusCode) -> None:
+        self._under_way.close()
         duration_s = time.perf_counter() - self._begun_s
         self._method.metrics.end(code, duration_s)
         level = logging.DEBUG if code is grpc.StatusCode.OK else logging.INFO
@@ -186,6 +230,7 @@ class _Call:
                 "code": code.name,
                 "duration_ms": round(duration_s * 1e3, 3),
                 "peer": self._peer,
+                "caller": self._caller,
                 "request_id": self._request_id,
             }
             logger.log(level, "call ended", extra={"fields": fields})

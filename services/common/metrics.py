@@ -1,4 +1,4 @@
-"""Prometheus metrics: what every service counts, and the HTTP port where they are read.
+"""Prometheus metrics: what every service counts.
 
 The calls are counted under the names of the gRPC ecosystem (`grpc_server_*`, as go-grpc-middleware has
 them), so that dashboards and alerts made for those work here.
@@ -6,21 +6,12 @@ them), so that dashboards and alerts made for those work here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Protocol
-from wsgiref.simple_server import WSGIServer
 
 import grpc
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    Info,
-    ProcessCollector,
-    disable_created_metrics,
-    start_http_server,
-)
+from prometheus_client import Counter, Histogram, Info, disable_created_metrics
 from prometheus_client.metrics_core import Metric
 
 from services.common.version import GANPRESS_VERSION
@@ -90,30 +81,6 @@ class MethodMetrics:
         """Counts a call that ended."""
         self._handled(code).inc()
         self._seconds.observe(duration_s)
-
-
-class MetricsServer:
-    """Answers `GET /metrics` on a port of its own, in a thread of its own."""
-
-    def __init__(self, host: str, port: int, sources: Sequence[Source]) -> None:
-        """Listens; port 0 takes a free one.
-
-        Raises:
-            OSError: The address is taken or makes no sense.
-        """
-        registry = CollectorRegistry()
-        for source in (*sources, ProcessCollector(registry=None), build_info()):
-            registry.register(source)
-        self._server: WSGIServer
-        self._server, self._thread = start_http_server(port, host, registry)
-        shown = f"[{host}]" if ":" in host else host
-        self.url: str = f"http://{shown}:{self._server.server_port}/metrics"
-
-    def stop(self) -> None:
-        """Closes the port."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 def build_info() -> Info:

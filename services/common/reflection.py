@@ -8,7 +8,7 @@ from typing import Any, cast
 import grpc
 from google.protobuf.descriptor import FileDescriptor, ServiceDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
-from grpc_reflection.v1alpha import reflection, reflection_pb2
+from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
 DESCRIPTOR = cast("ServiceDescriptor", reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"])
 
@@ -17,7 +17,11 @@ def add_reflection(services: Iterable[ServiceDescriptor], server: grpc.aio.Serve
     """Lets a server describe the given services and this one, with all that they import."""
     described = [*services, DESCRIPTOR]
     names = [service.full_name for service in described]
-    reflection.enable_server_reflection(names, server, _pool_of([service.file for service in described]))
+    # The class for asyncio by its own name: gRPC chooses it only for a server of its own.
+    servicer = cast("Any", reflection).aio.ReflectionServicer(
+        names, _pool_of([service.file for service in described])
+    )
+    cast("Any", reflection_pb2_grpc).add_ServerReflectionServicer_to_server(servicer, server)
 
 
 def _pool_of(files: Iterable[FileDescriptor]) -> DescriptorPool:

@@ -1,28 +1,39 @@
-"""A gRPC server with health, reflection, metrics and an orderly end, for any set of services."""
+"""A gRPC server with access, health, reflection, metrics and an orderly end, for any set of services."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import signal
-import socket
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_channelz.v1 import channelz, channelz_pb2
+from grpc_channelz.v1 import _async as channelz
+from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2_grpc
 
 from services.common import health, reflection
+from services.common.access import Allowance, Guard, Scope
+from services.common.access.guard import demand
+from services.common.addresses import bind, join, require_protection
 from services.common.errors import StatusTable
 from services.common.health import Health
-from services.common.interceptors import CallInterceptor
-from services.common.metrics import CallMetrics, MetricsServer, Source
+from services.common.health_server import HealthServer
+from services.common.interceptors import CallInterceptor, Rules
+from services.common.metrics import CallMetrics, Source
+from services.common.metrics_server import MetricsServer
+from services.common.starting import AddressError
+from services.common.tls import Certificates, TlsFiles
 
 logger = logging.getLogger(__name__)
+
+_CHANNELZ = cast("ServiceDescriptor", cast("Any", channelz_pb2).DESCRIPTOR.services_by_name["Channelz"])
+_REFLECTION = Rules({}, scope=None, always=("ServerReflectionInfo",))
 
 MAX_MESSAGE_BYTES = 64 * 2**20
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
@@ -30,10 +41,6 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
 )
 """Options of both ends of a channel: gRPC's own limit of 4 MB is little more than one raw megapixel."""
-
-
-class AddressError(Exception):
-    """The server cannot listen on an address; the message names it."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,15 @@ class Api:
     """Status codes of the exceptions that its methods raise for a user to read."""
     always: Collection[str] = ()
     """Methods that are answered before everything has started."""
+    scope: Scope = "admin"
+    """What a caller needs for its methods."""
+    admin: Collection[str] = ()
+    """Methods for which it needs "admin" in its place."""
+
+    @property
+    def rules(self) -> Rules:
+        """How its methods are guarded."""
+        return Rules(self.errors, self.scope, self.admin, self.always)
 
 
 @dataclass(frozen=True)
@@ -84,11 +100,21 @@ class ServerOptions:
     max_connection_age_s: float = 0.0
     """Seconds after which a connection is asked to end, and its client to connect again; 0 means never."""
     metrics_host: str = "127.0.0.1"
-    """Host for the metrics' port."""
+    """Host for the ports of metrics and health."""
     metrics_port: int | None = None
     """Port for `GET /metrics`; 0 takes a free one, None means none."""
+    health_port: int | None = None
+    """Port of the metrics' host for health in plain text; 0 takes a free one, None means none."""
     channelz: bool = False
     """Whether the server tells about its connections by grpc.channelz.v1."""
+    callers: Path | None = None
+    """File of callers; None: there is none."""
+    allowance: Allowance = field(default_factory=Allowance)
+    """What a caller may ask for of whom the file says nothing else."""
+    tls: TlsFiles | None = None
+    """Certificate and key; None: plain text."""
+    insecure: bool = False
+    """Whether other machines may be served without TLS, or strangers."""
 
 
 class Server:
@@ -99,16 +125,35 @@ class Server:
     """
 
     def __init__(self, services: Sequence[Service], options: ServerOptions | None = None) -> None:
-        """Takes the services and how to serve them."""
+        """Takes the services and how to serve them.
+
+        Raises:
+            StartError: The file of callers or a certificate cannot be used.
+        """
         self._services = services
         self._options = options or ServerOptions()
         self._health = Health()
         self._apis = [api for service in services for api in service.apis]
         self._names = ["", *(api.descriptor.full_name for api in self._apis)]
         self._call_metrics = CallMetrics()
-        tables = {api.descriptor.full_name: api.errors for api in self._apis}
-        always = [f"/{api.descriptor.full_name}/{method}" for api in self._apis for method in api.always]
-        self._interceptor = CallInterceptor(tables, self._call_metrics, always)
+        self._certificates = Certificates(self._options.tls) if self._options.tls else None
+        self._guard = Guard(
+            self._options.callers,
+            demands_certificates=bool(self._certificates and self._certificates.demands_certificates),
+            allowance=self._options.allowance,
+        )
+        self._interceptor = CallInterceptor(
+            {
+                **{api.descriptor.full_name: api.rules for api in self._apis},
+                reflection.DESCRIPTOR.full_name: _REFLECTION,
+                _CHANNELZ.full_name: Rules({}, always=_CHANNELZ.methods_by_name),
+            },
+            self._call_metrics,
+            self._guard,
+        )
+        self._health_server: HealthServer | None = None
+        self.health_address = ""
+        """Where health is told in plain text, once started; empty: nowhere."""
         self._server: grpc.aio.Server | None = None
         self._metrics_server: MetricsServer | None = None
 
@@ -119,10 +164,13 @@ class Server:
             The address with the real port.
 
         Raises:
-            AddressError: The address is taken or makes no sense.
+            AddressError: The address is taken or makes no sense, or other machines reach it and it is not
+                protected.
         """
+        self._check_protection(address)
         self._start_metrics()
         try:
+            await self._start_health()
             bound = await self._listen(address)
             for service in self._services:
                 await service.start(self._health)
@@ -143,6 +191,8 @@ class Server:
             await self._interceptor.calls_ended()  # gRPC does not wait for those that it cut
             for service in reversed(self._services):
                 await service.stop()
+        if self._health_server:
+            await self._health_server.stop()
         if self._metrics_server:
             await asyncio.to_thread(self._metrics_server.stop)
 
@@ -201,13 +251,37 @@ class Server:
         cast("Any", health_pb2_grpc).add_HealthServicer_to_server(self._health, methods)
         described.append(health.DESCRIPTOR)
         if options.channelz:
-            cast("Any", channelz).add_channelz_servicer(methods)
-            described.append(cast("Any", channelz_pb2).DESCRIPTOR.services_by_name["Channelz"])
+            servicer = cast("Any", channelz).ChannelzServicer()
+            cast("Any", channelz_pb2_grpc).add_ChannelzServicer_to_server(servicer, methods)
+            described.append(_CHANNELZ)
         reflection.add_reflection(described, methods)
-        bound = _bind(server, address)
+        # Kept: gRPC asks them for a new certificate, and does not keep them alive.
+        self._credentials = self._certificates.server_credentials() if self._certificates else None
+        bound = bind(server, address, self._credentials)
         self._server = server
         await server.start()
         return bound
+
+    def _check_protection(self, address: str) -> None:
+        options = self._options
+        if options.insecure:
+            return
+        known, certificates = self._guard.authenticates, self._certificates
+        require_protection(address, certificates, authenticates=known)
+        if options.metrics_port is not None:
+            metrics = join(options.metrics_host, options.metrics_port)
+            require_protection(metrics, certificates, authenticates=known, what="the metrics on ")
+
+    async def _start_health(self) -> None:
+        if self._options.health_port is None:
+            return
+        self._health_server = HealthServer(self._health)
+        address = join(self._options.metrics_host, self._options.health_port)
+        self.health_address = await self._health_server.start(address)
+        logger.info("health on %s", self.health_address)
+
+    def _may_read_metrics(self, header: str) -> None:
+        demand(self._guard.identify_token(header), "metrics", "reading the metrics")
 
     def _start_metrics(self) -> None:
         host, port = self._options.metrics_host, self._options.metrics_port
@@ -215,7 +289,13 @@ class Server:
             return
         sources = [self._call_metrics, *(source for service in self._services for source in service.metrics)]
         try:
-            self._metrics_server = MetricsServer(host, port, sources)
+            self._metrics_server = MetricsServer(
+                host,
+                port,
+                sources,
+                certificates=self._certificates,
+                authorise=self._may_read_metrics if self._options.callers else None,
+            )
         except OSError as error:
             raise AddressError(
                 f"cannot serve metrics on port {port} of {host!r}: {error.strerror}"
@@ -250,25 +330,3 @@ class _ByName:
 
     def add_registered_method_handlers(self, *_: object) -> None:
         """Leaves them to the generic handlers, which hold them as well."""
-
-
-def _bind(server: grpc.aio.Server, address: str) -> str:
-    if address.startswith("unix:") and _answers(address.removeprefix("unix:")):
-        raise AddressError(f"cannot listen on {address!r}: another server does")
-    try:
-        port = server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise AddressError(
-            f"cannot listen on {address!r}: it is taken, or neither host:port nor unix:/path"
-        ) from error
-    return address if address.startswith("unix:") else f"{address.rpartition(':')[0]}:{port}"
-
-
-def _answers(path: str) -> bool:
-    """Whether a server listens on a Unix socket: gRPC would take the path away from it."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(path)
-        except OSError:
-            return False
-        return True

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
 
+from services.common.access import Allowance
+from services.common.addresses import join
 from services.common.logs import LogFormat, LogLevel
 from services.common.server import ServerOptions
+from services.common.tls import TlsFiles
 
 
 class SettingsError(ValueError):
@@ -44,16 +47,51 @@ class ServiceSettings(BaseSettings):
     metrics_port: int | None = Field(
         None, ge=0, le=65535, description="TCP port of GET /metrics on the same host; not set: none."
     )
+    health_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        description="TCP port of health in plain text on the same host, for probes; not set: none.",
+    )
     channelz: bool = Field(False, description="Tell about connections by grpc.channelz.v1.")
+    callers: Path | None = Field(
+        None, description="File of callers, their hashed tokens and scopes; read again when it changes."
+    )
+    tls_certificate: Path | None = Field(
+        None, description="Certificate chain in PEM, to serve under TLS; read again when it changes."
+    )
+    tls_key: Path | None = Field(None, description="Private key of the certificate, in PEM.")
+    tls_client_ca: Path | None = Field(
+        None, description="Certificates in PEM of who vouches for callers; nobody else gets a connection."
+    )
+    insecure: bool = Field(
+        False, description="Serve other machines even without TLS, and without knowing who calls."
+    )
+    caller_images_per_s: float = Field(
+        0.0, ge=0, description="Images a second for each caller; 0 means no limit."
+    )
+    caller_megapixels_per_s: float = Field(
+        0.0, ge=0, description="Millions of pixels a second for each caller; 0 means no limit."
+    )
+    caller_max_calls: int = Field(
+        0, ge=0, description="Calls under way at the same time for each caller; 0 means no limit."
+    )
     threads: int = Field(0, ge=0, le=1024, description="Threads that compute; 0 means one a CPU.")
     log_level: LogLevel = Field("info", description="Least level that is logged.")
     log_format: LogFormat = Field("text", description="Form of the log lines on stderr.")
 
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        """Checks that certificate and key come together, and a client CA with them."""
+        given = (self.tls_certificate, self.tls_key)
+        if any(given) != all(given) or (self.tls_client_ca and not all(given)):
+            raise ValueError("tls_certificate and tls_key go together, and tls_client_ca needs both")
+        return self
+
     @property
     def listen_address(self) -> str:
         """Address to listen on, `host:port` or `unix:/path`."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return self.address or f"{host}:{self.port}"
+        return self.address or join(self.host, self.port)
 
     @property
     def server_options(self) -> ServerOptions:
@@ -63,7 +101,16 @@ class ServiceSettings(BaseSettings):
             max_connection_age_s=self.max_connection_age_s,
             metrics_host=self.host,
             metrics_port=self.metrics_port,
+            health_port=self.health_port,
             channelz=self.channelz,
+            callers=self.callers,
+            allowance=Allowance(
+                self.caller_images_per_s, self.caller_megapixels_per_s, self.caller_max_calls
+            ),
+            tls=TlsFiles(self.tls_certificate, self.tls_key, self.tls_client_ca)
+            if self.tls_certificate and self.tls_key
+            else None,
+            insecure=self.insecure,
         )
 
     @property
@@ -85,6 +132,8 @@ class ServiceSettings(BaseSettings):
 
     @classmethod
     def _explain(cls, detail: Any) -> str:
+        if not detail["loc"]:
+            return detail["msg"].removeprefix("Value error, ")
         name = str(detail["loc"][0])
         if detail["type"] == "extra_forbidden":
             return f"there is no setting {name!r}; the settings are {', '.join(cls.model_fields)}"

@@ -26,7 +26,7 @@ def codec_from(options: CodecOptions) -> Codec:
         InvalidOptionError: The codec does not take a value.
     """
     codec_id = options.WhichOneof("codec")
-    if codec_id is None:
+    if codec_id is None or codec_id == "auto":
         codecs = ", ".join(sorted(field.name for field in _CODECS.fields))
         raise RequestError(f"no codec is set; set the options of one of {codecs}")
     message: Message = getattr(options, codec_id)

@@ -36,5 +36,6 @@ def build_service(settings: CompressorSettings) -> Service:
         DESCRIPTOR.services_by_name["CompressorService"],
         lambda server: add_CompressorServiceServicer_to_server(servicer, server),
         ERRORS,
+        scope="compress",
     )
     return Service([api], start, stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -18,7 +19,9 @@ from ganpress.v1.image_pb2 import (
     ImageFormat,
     ImageSize,
 )
+from ganpress.v1.input_pb2 import InputOptions
 
+from services.common.access import charge, note, pace
 from services.common.errors import status_of
 from services.common.server import MAX_MESSAGE_BYTES
 from services.common.streams import in_order
@@ -26,6 +29,7 @@ from services.common.version import GANPRESS_VERSION
 from services.compressor.codecs import (
     Codec,
     FileCodec,
+    MissingPackageError,
     Pixels,
     bits_per_pixel,
     container,
@@ -34,9 +38,12 @@ from services.compressor.codecs import (
     identify,
     list_codecs,
     list_file_codecs,
+    ms_ssim,
     psnr,
+    psnr_y,
     resized,
     ssim,
+    ssimulacra2,
 )
 from services.compressor.errors import ERRORS, RequestError, ResultTooLargeError
 from services.compressor.options import codec_from
@@ -66,12 +73,17 @@ class CompressorServicer(CompressorServiceServicer):
 
     async def Compress(self, request: pb.CompressRequest, context: Any) -> pb.CompressResponse:
         """Compresses one image."""
+        charge(1, 0)
         return await self._compress(request)
 
     async def Decompress(self, request: pb.DecompressRequest, context: Any) -> pb.DecompressResponse:
         """Gives an image back."""
+        return await self._decompress(request)
+
+    async def _decompress(self, request: pb.DecompressRequest) -> pb.DecompressResponse:
         image_format = _image_format(request.format)
         run, limit = self._workers.run, self._max_pixels
+        charge(1, 0)
         async with self._workers.slot():
             codec_id, _ = await run(identify, request.data)
             file_codec = _file_codec(codec_id) if request.restore_file else None
@@ -86,6 +98,7 @@ class CompressorServicer(CompressorServiceServicer):
                 size = _size(image)
                 media_type, extension, write = _WRITERS[image_format]
                 data, _ = await run(write, image)
+        note(0, size.width_px * size.height_px)
         return pb.DecompressResponse(
             image=_fitting(data),
             format=image_format,
@@ -96,6 +109,24 @@ class CompressorServicer(CompressorServiceServicer):
             file_extension=extension,
         )
 
+    async def CompressBatch(self, request: pb.CompressBatchRequest, context: Any) -> pb.CompressBatchResponse:
+        """Compresses many images, side by side; those of a call that was left are not begun."""
+        one = pb.CompressRequest(
+            options=request.options,
+            skip_metrics=request.skip_metrics,
+            goal=request.goal if request.HasField("goal") else None,
+            input=request.input,
+        )
+
+        async def answer(image: pb.BatchImage) -> pb.CompressStreamResponse:
+            member = pb.CompressRequest(image=image.image)
+            member.MergeFrom(one)
+            return await self._outcome(pb.CompressStreamRequest(key=image.key, request=member))
+
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(answer(image)) for image in request.images]
+        return pb.CompressBatchResponse(answers=[task.result() for task in tasks])
+
     async def CompressStream(
         self, request_iterator: AsyncIterator[pb.CompressStreamRequest], context: Any
     ) -> AsyncIterator[pb.CompressStreamResponse]:
@@ -104,11 +135,54 @@ class CompressorServicer(CompressorServiceServicer):
             async for answer in answers:
                 yield answer
 
+    async def DecompressStream(
+        self, request_iterator: AsyncIterator[pb.DecompressStreamRequest], context: Any
+    ) -> AsyncIterator[pb.DecompressStreamResponse]:
+        """Decompresses a stream of files; as many are under way as in `CompressStream`."""
+
+        async def outcome(request: pb.DecompressStreamRequest) -> pb.DecompressStreamResponse:
+            try:
+                response = await self._decompress(request.request)
+            except Exception as error:  # noqa: BLE001 - as in `_outcome`
+                return pb.DecompressStreamResponse(key=request.key, error=_stream_error(error))
+            return pb.DecompressStreamResponse(key=request.key, response=response)
+
+        async with aclosing(in_order(request_iterator, outcome, 2 * self._workers.count)) as answers:
+            async for answer in answers:
+                yield answer
+
+    async def Evaluate(self, request: pb.EvaluateRequest, context: Any) -> pb.EvaluateResponse:
+        """Measures what was lost."""
+        run, limit = self._workers.run, self._max_pixels
+        async with self._workers.slot():
+            original, _ = await run(decode, request.original, max_pixels=limit)
+            codec, _ = await run(identify, request.decoded)
+            decoded, _ = await run(decode, request.decoded, max_pixels=limit)
+            if original.shape[:2] != decoded.shape[:2]:
+                a, b = _size(original), _size(decoded)
+                raise RequestError(
+                    f"images of {a.width_px} x {a.height_px} and {b.width_px} x {b.height_px} pixels "
+                    "cannot be compared: they have to have one size"
+                )
+            return pb.EvaluateResponse(
+                size=_size(original),
+                codec=codec,
+                bits_per_pixel=bits_per_pixel(len(request.decoded), original),
+                psnr_db=(await run(psnr, original, decoded))[0],
+                psnr_y_db=(await run(psnr_y, original, decoded))[0],
+                ssim=(await run(ssim, original, decoded))[0],
+                ms_ssim=(await run(ms_ssim, original, decoded))[0],
+                ssimulacra2=(await run(_ssimulacra2, original, decoded))[0],
+            )
+
     async def _compress(self, request: pb.CompressRequest) -> pb.CompressResponse:
+        if request.HasField("goal") or request.input != InputOptions():
+            raise RequestError("goals and input options are not taken by this server")
         codec = codec_from(request.options)
         run, limit = self._workers.run, self._max_pixels
         async with self._workers.slot():
             image, input_decode_ms = await run(decode, request.image, max_pixels=limit)
+            note(0, image.shape[0] * image.shape[1])
             if isinstance(codec, FileCodec):
                 data, encode_ms = await run(codec.encode_file, request.image, max_pixels=limit)
             else:
@@ -140,10 +214,19 @@ class CompressorServicer(CompressorServiceServicer):
 
     async def _outcome(self, request: pb.CompressStreamRequest) -> pb.CompressStreamResponse:
         try:
+            await pace(1, 0)
             response = await self._compress(request.request)
         except Exception as error:  # noqa: BLE001 - one member's failure does not end the stream
             return pb.CompressStreamResponse(key=request.key, error=_stream_error(error))
         return pb.CompressStreamResponse(key=request.key, response=response)
+
+
+def _ssimulacra2(original: Pixels, decoded: Pixels) -> float | None:
+    """Returns the score; None also where the package for it is not installed."""
+    try:
+        return ssimulacra2(original, decoded)
+    except MissingPackageError:
+        return None
 
 
 def _stream_error(error: Exception) -> pb.StreamError:

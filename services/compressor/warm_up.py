@@ -10,17 +10,20 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
+from typing import Any, cast
 
 import click
 import numpy as np
+from numba.core import event  # pyright: ignore[reportMissingTypeStubs]
 
 from services.compressor.codecs import (
     Codec,
     CodecError,
+    FileCodec,
     InvalidOptionError,
     Pixels,
     decode,
@@ -55,6 +58,34 @@ def warm_up() -> int:
     psnr(image, image)
     ssim(image, image)
     return files
+
+
+def compile_codec(codec: Codec, announce: Callable[[], None]) -> None:
+    """Compiles what one codec needs unless it is in the cache; calls `announce` before it compiles at all."""
+    unpack_cache(BUILT_CACHE)
+    _, image, _ = _images()
+    listening = cast("Any", event).install_listener
+    with listening("numba:compile", _FirstStart(announce)):
+        if isinstance(codec, FileCodec):
+            codec.restore_file(codec.encode_file(get_codec("jpeg").encode(image)))
+        else:
+            decode(codec.encode(image))
+
+
+class _FirstStart(event.Listener):
+    """Calls a function when the first event begins."""
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self._call: Callable[[], None] | None = call
+
+    def on_start(self, event: Any) -> None:  # noqa: ARG002
+        """Begins."""
+        if self._call:
+            call, self._call = self._call, None
+            call()
+
+    def on_end(self, event: Any) -> None:
+        """Ends."""
 
 
 def unpack_cache(built: Path) -> None:

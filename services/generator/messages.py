@@ -20,6 +20,7 @@ from ganpress.v1.image_pb2 import (
 )
 from numpy.typing import NDArray
 
+from services.common.access import charge, current_caller
 from services.generator.errors import RequestError
 from services.generator.images import DEFAULT_QUALITY, FileFormat, Provenance, encode_image
 from services.generator.requests import SampleRequest, Samples, Walk
@@ -63,14 +64,20 @@ def sample_request(request: pb.GenerateRequest) -> SampleRequest:
 
 
 def ticket(request: pb.GenerateRequest, context: Any) -> Ticket:
-    """Returns how a call stands in the queue: a connection is a caller.
+    """Returns how a call stands in the queue: who is known by name is a caller, else a connection is.
 
     Raises:
         RequestError: The priority is not known.
     """
     if request.priority not in pb.Priority.values():
         raise RequestError(f"priority {request.priority} is not known: {', '.join(pb.Priority.keys())} are")
-    return Ticket(context.peer(), request.priority or pb.PRIORITY_NORMAL)
+    return Ticket(caller_of(context), request.priority or pb.PRIORITY_NORMAL, charge=charge)
+
+
+def caller_of(context: Any) -> str:
+    """Returns who shares the turns of a call in the queue."""
+    caller = current_caller.get()
+    return caller.name if caller else context.peer()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, pairwise
 from typing import Any
@@ -41,6 +41,8 @@ class Ticket:
     """Lower ones are served first, always."""
     timeout_s: float | None = None
     """Longest wait for the first image to be begun."""
+    charge: Callable[[int, int], None] | None = None
+    """Is told the images, and their pixels in all, of a request that is drawn as a whole; may refuse it."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ class ServedModel:
         """Queues a request for images."""
         if not self._lane:
             raise ClosedError(f"model {self.model.name!r} is not served")
+        if whole and ticket.charge:
+            ticket.charge(count, count * self.model.card.image_size_px**2)
         return self._lane.submit(
             wanted,
             count,

@@ -87,17 +87,22 @@ def build_service(settings: GeneratorSettings) -> Service:
         DESCRIPTOR.services_by_name["GeneratorService"],
         partial(add_GeneratorServiceServicer_to_server, GeneratorServicer(sampler, metrics)),
         ERRORS,
+        scope="generate",
     )
     repository = Api(
         REPOSITORY_DESCRIPTOR.services_by_name["ModelRepositoryService"],
         partial(add_ModelRepositoryServiceServicer_to_server, ModelRepositoryServicer(sampler.registry)),
         ERRORS,
+        scope="generate",
+        admin=("LoadModel", "UnloadModel"),
     )
     open_inference = Api(
         INFERENCE_DESCRIPTOR.services_by_name["GRPCInferenceService"],
         partial(add_GRPCInferenceServiceServicer_to_server, inference),
         INFERENCE_ERRORS,
         always=("ServerLive", "ServerReady", "ServerMetadata"),
+        scope="generate",
+        admin=("RepositoryModelLoad", "RepositoryModelUnload", "TraceSetting", "LogSettings"),
     )
 
     async def start(health: Health) -> None:

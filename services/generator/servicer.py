@@ -12,6 +12,7 @@ from ganpress.v1 import generator_service_pb2 as pb
 from ganpress.v1.generator_service_pb2_grpc import GeneratorServiceServicer
 from ganpress.v1.image_pb2 import ImageSize
 
+from services.common.access import pace
 from services.common.version import GANPRESS_VERSION
 from services.generator.engine import instruction_set
 from services.generator.messages import Form, for_messages, images_per_message, sample_request, ticket
@@ -79,6 +80,8 @@ class GeneratorServicer(GeneratorServiceServicer):
         async with aclosing(batches):
             async for batch in batches:
                 for samples in for_messages(batch):
+                    count, height_px, width_px, _ = samples.pixels.shape
+                    await pace(count, count * height_px * width_px)
                     yield pb.GenerateStreamResponse(images=await self._images(form, samples))
 
     async def _images(self, form: Form, samples: Samples) -> list[pb.GeneratedImage]:

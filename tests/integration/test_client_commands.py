@@ -226,10 +226,13 @@ def test_lines_for_machines(tmp_path: Path) -> None:
     """--json is a line an image: on stdout when the images are in a file, else on stderr."""
     tar = make_tar({"a.png": PNG, "b.png": b"", "c.jpg": JPEG})
     to_file = run_cli("compress", "--json", "-o", tmp_path / "out.tar", stdin=tar)
-    lines = {line["name"]: line for line in map(json.loads, to_file.stdout.splitlines())}
+    *images, last = map(json.loads, to_file.stdout.splitlines())
+    lines = {line["name"]: line for line in images}
     assert lines.keys() == {"a.png", "b.png", "c.jpg"}
     assert lines["a.png"]["codec"] == "dct"
     assert lines["b.png"] == {"name": "b.png", "error": "the file is empty"}
+    assert {name: last["summary"][name] for name in ("done", "failed")} == {"done": 2, "failed": 1}
+    assert last["summary"]["input_bytes"] == len(PNG) + len(JPEG)
     piped = run_cli("compress", "--json", stdin=PNG)
     assert json.loads(piped.stderr)["output_bytes"] == len(piped.stdout)
 
@@ -278,7 +281,7 @@ def test_a_real_photograph_in_the_studys_terms(shared_data: Path, tmp_path: Path
     """The study's car photo by the study's settings: a larger threshold makes a smaller, worse file."""
     photo = read_tar((shared_data / "photos.tar").read_bytes())["car_640x480.jpg"]
     (tmp_path / "car.jpg").write_bytes(photo)
-    command = ("compress", tmp_path / "car.jpg", "--json", "-o", tmp_path / "x.gpc", "--threshold")
+    command = ("compress", tmp_path / "car.jpg", "--json", "--force", "-o", tmp_path / "x.gpc", "--threshold")
     rows = [json.loads(run_cli(*command, threshold).stdout) for threshold in (0.01, 0.02, 0.03)]
     sizes, psnrs_db = [row["output_bytes"] for row in rows], [row["psnr_db"] for row in rows]
     assert sizes == sorted(sizes, reverse=True)

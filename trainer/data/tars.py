@@ -8,9 +8,7 @@ Without these the class is the folder's name. Files are read as a stream, so tha
 from __future__ import annotations
 
 import json
-import lzma
 import tarfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 
@@ -72,7 +70,10 @@ def _members(location: str) -> Iterator[tuple[str, bytes]]:
                         last = member.name.removeprefix("./")
                         yield last, file.read()
                         count += 1
-        except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:
+            # tarfile ends in many ways on broken headers: TarError, ValueError, TypeError, zlib.error ...
             if count == 0 and not last:
                 raise SourceError(f"{location} is not a readable tar file: {error}") from error
             raise SourceError(

@@ -128,7 +128,7 @@ def plan_runs(
 def _read(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # ValueError: TOML, UTF-8, and endless numbers
         raise ConfigError(f"{file} is not a readable TOML file: {error}") from error
 
 

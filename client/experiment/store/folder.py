@@ -140,6 +140,19 @@ class Store:
             except Exception as error:
                 raise self._cannot("delete", name, error) from error
 
+    def delete_folder(self, folder: str) -> None:
+        """Deletes a folder with all that is in it; one that is not there is passed over.
+
+        Raises:
+            StoreError: It cannot be deleted.
+        """
+        try:
+            self._fs.rm(self.path(folder), recursive=True)
+        except FileNotFoundError:
+            return
+        except Exception as error:
+            raise self._cannot("delete", folder, error) from error
+
     def is_empty(self) -> bool:
         """Tells whether nothing lies there."""
         return not self.names("")

@@ -48,7 +48,8 @@ def merge(stores: Sequence[Store], output: Store, *, partial: bool = False) -> i
                 if data is not None:
                     output.put(name, data)
     elif not partial:
-        output.delete([*output.names(PARTS), *output.names(JOURNAL)])
+        output.delete_folder(PARTS)
+        output.delete_folder(JOURNAL)
     return len(done) + len(failed)
 
 

@@ -22,53 +22,56 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from ganpress.v1 import goal_pb2 as ganpress_dot_v1_dot_goal__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ganpress/v1/codec.proto\x12\x0bganpress.v1\"\xed\x03\n\x0c\x43odecOptions\x12&\n\x03\x64\x63t\x18\x01 \x01(\x0b\x32\x17.ganpress.v1.DctOptionsH\x00\x12,\n\x06kmeans\x18\x02 \x01(\x0b\x32\x1a.ganpress.v1.KmeansOptionsH\x00\x12(\n\x04jpeg\x18\x03 \x01(\x0b\x32\x18.ganpress.v1.JpegOptionsH\x00\x12(\n\x04webp\x18\x04 \x01(\x0b\x32\x18.ganpress.v1.WebpOptionsH\x00\x12(\n\x04\x61vif\x18\x05 \x01(\x0b\x32\x18.ganpress.v1.AvifOptionsH\x00\x12&\n\x03png\x18\x06 \x01(\x0b\x32\x17.ganpress.v1.PngOptionsH\x00\x12\x30\n\x08jpeg2000\x18\x07 \x01(\x0b\x32\x1c.ganpress.v1.Jpeg2000OptionsH\x00\x12(\n\x04tiff\x18\x08 \x01(\x0b\x32\x18.ganpress.v1.TiffOptionsH\x00\x12&\n\x03tga\x18\t \x01(\x0b\x32\x17.ganpress.v1.TgaOptionsH\x00\x12&\n\x03gif\x18\n \x01(\x0b\x32\x17.ganpress.v1.GifOptionsH\x00\x12,\n\x06repack\x18\x0c \x01(\x0b\x32\x1a.ganpress.v1.RepackOptionsH\x00\x42\x07\n\x05\x63odec\"\xa8\x02\n\nDctOptions\x12\x16\n\tthreshold\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x02 \x01(\rH\x01\x88\x01\x01\x12,\n\x0b\x63olor_space\x18\x03 \x01(\x0e\x32\x17.ganpress.v1.ColorSpace\x12&\n\x06\x65\x66\x66ort\x18\x04 \x01(\x0e\x32\x16.ganpress.v1.DctEffort\x12\x30\n\x0bsubsampling\x18\x05 \x01(\x0e\x32\x1b.ganpress.v1.DctSubsampling\x12\"\n\x04tune\x18\x06 \x01(\x0e\x32\x14.ganpress.v1.DctTune\x12\x17\n\npostfilter\x18\x07 \x01(\x08H\x02\x88\x01\x01\x42\x0c\n\n_thresholdB\n\n\x08_qualityB\r\n\x0b_postfilter\"}\n\rKmeansOptions\x12\x0e\n\x01k\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x13\n\x06\x64ither\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04pack\x18\x04 \x01(\x08H\x03\x88\x01\x01\x42\x04\n\x02_kB\x07\n\x05_seedB\t\n\x07_ditherB\x07\n\x05_pack\"\xd2\x01\n\x0bJpegOptions\x12\x13\n\x06resize\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x01 \x01(\rH\x01\x88\x01\x01\x12\x33\n\x0bsubsampling\x18\x02 \x01(\x0e\x32\x1e.ganpress.v1.ChromaSubsampling\x12\x18\n\x0bprogressive\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x15\n\x08optimize\x18\x04 \x01(\x08H\x03\x88\x01\x01\x42\t\n\x07_resizeB\n\n\x08_qualityB\x0e\n\x0c_progressiveB\x0b\n\t_optimize\"\xc1\x01\n\x0bWebpOptions\x12\x13\n\x06resize\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x01 \x01(\rH\x01\x88\x01\x01\x12\x15\n\x08lossless\x18\x02 \x01(\x08H\x02\x88\x01\x01\x12\x13\n\x06method\x18\x03 \x01(\rH\x03\x88\x01\x01\x12\x1a\n\ralpha_quality\x18\x04 \x01(\rH\x04\x88\x01\x01\x42\t\n\x07_resizeB\n\n\x08_qualityB\x0b\n\t_losslessB\t\n\x07_methodB\x10\n\x0e_alpha_quality\"\xa2\x01\n\x0b\x41vifOptions\x12\x13\n\x06resize\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x01 \x01(\rH\x01\x88\x01\x01\x12\x12\n\x05speed\x18\x02 \x01(\rH\x02\x88\x01\x01\x12\x33\n\x0bsubsampling\x18\x03 \x01(\x0e\x32\x1e.ganpress.v1.ChromaSubsamplingB\t\n\x07_resizeB\n\n\x08_qualityB\x08\n\x06_speed\"\\\n\nPngOptions\x12\x13\n\x06resize\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0e\x63ompress_level\x18\x01 \x01(\rH\x01\x88\x01\x01\x42\t\n\x07_resizeB\x11\n\x0f_compress_level\"q\n\x0fJpeg2000Options\x12\x13\n\x06resize\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05ratio\x18\x01 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07psnr_db\x18\x02 \x01(\x01H\x02\x88\x01\x01\x42\t\n\x07_resizeB\x08\n\x06_ratioB\n\n\x08_psnr_db\"`\n\x0bTiffOptions\x12\x13\n\x06resize\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x31\n\x0b\x63ompression\x18\x02 \x01(\x0e\x32\x1c.ganpress.v1.TiffCompressionB\t\n\x07_resize\",\n\nTgaOptions\x12\x13\n\x06resize\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\t\n\x07_resize\"l\n\nGifOptions\x12\x13\n\x06resize\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06\x63olors\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x13\n\x06\x64ither\x18\x03 \x01(\x08H\x02\x88\x01\x01\x42\t\n\x07_resizeB\t\n\x07_colorsB\t\n\x07_dither\"\x0f\n\rRepackOptions\"\xca\x01\n\tCodecInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\ttechnique\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x16\n\x0e\x66ile_extension\x18\x05 \x01(\t\x12\x10\n\x08lossless\x18\x06 \x01(\x08\x12/\n\nparameters\x18\x07 \x03(\x0b\x32\x1b.ganpress.v1.CodecParameter\x12\x18\n\x10input_media_type\x18\x08 \x01(\t\"[\n\x0e\x43odecParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63\x65pts\x18\x02 \x01(\t\x12\x15\n\rdefault_value\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t*U\n\nColorSpace\x12\x1b\n\x17\x43OLOR_SPACE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OLOR_SPACE_RGB\x10\x01\x12\x15\n\x11\x43OLOR_SPACE_YCBCR\x10\x02*c\n\x0e\x44\x63tSubsampling\x12\x1f\n\x1b\x44\x43T_SUBSAMPLING_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x43T_SUBSAMPLING_444\x10\x01\x12\x17\n\x13\x44\x43T_SUBSAMPLING_420\x10\x02*Q\n\tDctEffort\x12\x1a\n\x16\x44\x43T_EFFORT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x43T_EFFORT_BEST\x10\x01\x12\x13\n\x0f\x44\x43T_EFFORT_FAST\x10\x02*O\n\x07\x44\x63tTune\x12\x18\n\x14\x44\x43T_TUNE_UNSPECIFIED\x10\x00\x12\x11\n\rDCT_TUNE_PSNR\x10\x01\x12\x17\n\x13\x44\x43T_TUNE_PERCEPTUAL\x10\x02*\x8b\x01\n\x11\x43hromaSubsampling\x12\"\n\x1e\x43HROMA_SUBSAMPLING_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43HROMA_SUBSAMPLING_444\x10\x01\x12\x1a\n\x16\x43HROMA_SUBSAMPLING_422\x10\x02\x12\x1a\n\x16\x43HROMA_SUBSAMPLING_420\x10\x03*\x8a\x01\n\x0fTiffCompression\x12 \n\x1cTIFF_COMPRESSION_UNSPECIFIED\x10\x00\x12\x18\n\x14TIFF_COMPRESSION_LZW\x10\x01\x12\x1d\n\x19TIFF_COMPRESSION_PACKBITS\x10\x02\x12\x1c\n\x18TIFF_COMPRESSION_DEFLATE\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17ganpress/v1/codec.proto\x12\x0bganpress.v1\x1a\x16ganpress/v1/goal.proto\"\x97\x04\n\x0c\x43odecOptions\x12&\n\x03\x64\x63t\x18\x01 \x01(\x0b\x32\x17.ganpress.v1.DctOptionsH\x00\x12,\n\x06kmeans\x18\x02 \x01(\x0b\x32\x1a.ganpress.v1.KmeansOptionsH\x00\x12(\n\x04jpeg\x18\x03 \x01(\x0b\x32\x18.ganpress.v1.JpegOptionsH\x00\x12(\n\x04webp\x18\x04 \x01(\x0b\x32\x18.ganpress.v1.WebpOptionsH\x00\x12(\n\x04\x61vif\x18\x05 \x01(\x0b\x32\x18.ganpress.v1.AvifOptionsH\x00\x12&\n\x03png\x18\x06 \x01(\x0b\x32\x17.ganpress.v1.PngOptionsH\x00\x12\x30\n\x08jpeg2000\x18\x07 \x01(\x0b\x32\x1c.ganpress.v1.Jpeg2000OptionsH\x00\x12(\n\x04tiff\x18\x08 \x01(\x0b\x32\x18.ganpress.v1.TiffOptionsH\x00\x12&\n\x03tga\x18\t \x01(\x0b\x32\x17.ganpress.v1.TgaOptionsH\x00\x12&\n\x03gif\x18\n \x01(\x0b\x32\x17.ganpress.v1.GifOptionsH\x00\x12,\n\x06repack\x18\x0c \x01(\x0b\x32\x1a.ganpress.v1.RepackOptionsH\x00\x12(\n\x04\x61uto\x18\r \x01(\x0b\x32\x18.ganpress.v1.AutoOptionsH\x00\x42\x07\n\x05\x63odec\"k\n\x0b\x41utoOptions\x12-\n\ncandidates\x18\x01 \x03(\x0b\x32\x19.ganpress.v1.CodecOptions\x12-\n\tjudged_by\x18\x02 \x01(\x0e\x32\x1a.ganpress.v1.QualityMetric\"\xa8\x02\n\nDctOptions\x12\x16\n\tthreshold\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x02 \x01(\rH\x01\x88\x01\x01\x12,\n\x0b\x63olor_space\x18\x03 \x01(\x0e\x32\x17.ganpress.v1.ColorSpace\x12&\n\x06\x65\x66\x66ort\x18\x04 \x01(\x0e\x32\x16.ganpress.v1.DctEffort\x12\x30\n\x0bsubsampling\x18\x05 \x01(\x0e\x32\x1b.ganpress.v1.DctSubsampling\x12\"\n\x04tune\x18\x06 \x01(\x0e\x32\x14.ganpress.v1.DctTune\x12\x17\n\npostfilter\x18\x07 \x01(\x08H\x02\x88\x01\x01\x42\x0c\n\n_thresholdB\n\n\x08_qualityB\r\n\x0b_postfilter\"}\n\rKmeansOptions\x12\x0e\n\x01k\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x11\n\x04seed\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x13\n\x06\x64ither\x18\x03 \x01(\x01H\x02\x88\x01\x01\x12\x11\n\x04pack\x18\x04 \x01(\x08H\x03\x88\x01\x01\x42\x04\n\x02_kB\x07\n\x05_seedB\t\n\x07_ditherB\x07\n\x05_pack\"\xd2\x01\n\x0bJpegOptions\x12\x13\n\x06resize\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x01 \x01(\rH\x01\x88\x01\x01\x12\x33\n\x0bsubsampling\x18\x02 \x01(\x0e\x32\x1e.ganpress.v1.ChromaSubsampling\x12\x18\n\x0bprogressive\x18\x03 \x01(\x08H\x02\x88\x01\x01\x12\x15\n\x08optimize\x18\x04 \x01(\x08H\x03\x88\x01\x01\x42\t\n\x07_resizeB\n\n\x08_qualityB\x0e\n\x0c_progressiveB\x0b\n\t_optimize\"\xc1\x01\n\x0bWebpOptions\x12\x13\n\x06resize\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x01 \x01(\rH\x01\x88\x01\x01\x12\x15\n\x08lossless\x18\x02 \x01(\x08H\x02\x88\x01\x01\x12\x13\n\x06method\x18\x03 \x01(\rH\x03\x88\x01\x01\x12\x1a\n\ralpha_quality\x18\x04 \x01(\rH\x04\x88\x01\x01\x42\t\n\x07_resizeB\n\n\x08_qualityB\x0b\n\t_losslessB\t\n\x07_methodB\x10\n\x0e_alpha_quality\"\xa2\x01\n\x0b\x41vifOptions\x12\x13\n\x06resize\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07quality\x18\x01 \x01(\rH\x01\x88\x01\x01\x12\x12\n\x05speed\x18\x02 \x01(\rH\x02\x88\x01\x01\x12\x33\n\x0bsubsampling\x18\x03 \x01(\x0e\x32\x1e.ganpress.v1.ChromaSubsamplingB\t\n\x07_resizeB\n\n\x08_qualityB\x08\n\x06_speed\"\\\n\nPngOptions\x12\x13\n\x06resize\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x1b\n\x0e\x63ompress_level\x18\x01 \x01(\rH\x01\x88\x01\x01\x42\t\n\x07_resizeB\x11\n\x0f_compress_level\"q\n\x0fJpeg2000Options\x12\x13\n\x06resize\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x12\n\x05ratio\x18\x01 \x01(\x01H\x01\x88\x01\x01\x12\x14\n\x07psnr_db\x18\x02 \x01(\x01H\x02\x88\x01\x01\x42\t\n\x07_resizeB\x08\n\x06_ratioB\n\n\x08_psnr_db\"`\n\x0bTiffOptions\x12\x13\n\x06resize\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x31\n\x0b\x63ompression\x18\x02 \x01(\x0e\x32\x1c.ganpress.v1.TiffCompressionB\t\n\x07_resize\",\n\nTgaOptions\x12\x13\n\x06resize\x18\x01 \x01(\x01H\x00\x88\x01\x01\x42\t\n\x07_resize\"l\n\nGifOptions\x12\x13\n\x06resize\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x13\n\x06\x63olors\x18\x02 \x01(\rH\x01\x88\x01\x01\x12\x13\n\x06\x64ither\x18\x03 \x01(\x08H\x02\x88\x01\x01\x42\t\n\x07_resizeB\t\n\x07_colorsB\t\n\x07_dither\"\x0f\n\rRepackOptions\"\xc7\x02\n\tCodecInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\ttechnique\x18\x02 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x03 \x01(\t\x12\x12\n\nmedia_type\x18\x04 \x01(\t\x12\x16\n\x0e\x66ile_extension\x18\x05 \x01(\t\x12\x10\n\x08lossless\x18\x06 \x01(\x08\x12/\n\nparameters\x18\x07 \x03(\x0b\x32\x1b.ganpress.v1.CodecParameter\x12\x18\n\x10input_media_type\x18\x08 \x01(\t\x12\x14\n\x0cgoal_setting\x18\t \x01(\t\x12\x16\n\x0ekeeps_metadata\x18\n \x01(\x08\x12\x14\n\x0ckeeps_frames\x18\x0b \x01(\x08\x12\x1a\n\x12keeps_transparency\x18\x0c \x01(\x08\x12\x1b\n\x13is_tried_by_default\x18\r \x01(\x08\"[\n\x0e\x43odecParameter\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x63\x63\x65pts\x18\x02 \x01(\t\x12\x15\n\rdefault_value\x18\x03 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x04 \x01(\t*U\n\nColorSpace\x12\x1b\n\x17\x43OLOR_SPACE_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43OLOR_SPACE_RGB\x10\x01\x12\x15\n\x11\x43OLOR_SPACE_YCBCR\x10\x02*c\n\x0e\x44\x63tSubsampling\x12\x1f\n\x1b\x44\x43T_SUBSAMPLING_UNSPECIFIED\x10\x00\x12\x17\n\x13\x44\x43T_SUBSAMPLING_444\x10\x01\x12\x17\n\x13\x44\x43T_SUBSAMPLING_420\x10\x02*Q\n\tDctEffort\x12\x1a\n\x16\x44\x43T_EFFORT_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x44\x43T_EFFORT_BEST\x10\x01\x12\x13\n\x0f\x44\x43T_EFFORT_FAST\x10\x02*O\n\x07\x44\x63tTune\x12\x18\n\x14\x44\x43T_TUNE_UNSPECIFIED\x10\x00\x12\x11\n\rDCT_TUNE_PSNR\x10\x01\x12\x17\n\x13\x44\x43T_TUNE_PERCEPTUAL\x10\x02*\x8b\x01\n\x11\x43hromaSubsampling\x12\"\n\x1e\x43HROMA_SUBSAMPLING_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x43HROMA_SUBSAMPLING_444\x10\x01\x12\x1a\n\x16\x43HROMA_SUBSAMPLING_422\x10\x02\x12\x1a\n\x16\x43HROMA_SUBSAMPLING_420\x10\x03*\x8a\x01\n\x0fTiffCompression\x12 \n\x1cTIFF_COMPRESSION_UNSPECIFIED\x10\x00\x12\x18\n\x14TIFF_COMPRESSION_LZW\x10\x01\x12\x1d\n\x19TIFF_COMPRESSION_PACKBITS\x10\x02\x12\x1c\n\x18TIFF_COMPRESSION_DEFLATE\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ganpress.v1.codec_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_COLORSPACE']._serialized_start=2314
-  _globals['_COLORSPACE']._serialized_end=2399
-  _globals['_DCTSUBSAMPLING']._serialized_start=2401
-  _globals['_DCTSUBSAMPLING']._serialized_end=2500
-  _globals['_DCTEFFORT']._serialized_start=2502
-  _globals['_DCTEFFORT']._serialized_end=2583
-  _globals['_DCTTUNE']._serialized_start=2585
-  _globals['_DCTTUNE']._serialized_end=2664
-  _globals['_CHROMASUBSAMPLING']._serialized_start=2667
-  _globals['_CHROMASUBSAMPLING']._serialized_end=2806
-  _globals['_TIFFCOMPRESSION']._serialized_start=2809
-  _globals['_TIFFCOMPRESSION']._serialized_end=2947
-  _globals['_CODECOPTIONS']._serialized_start=41
-  _globals['_CODECOPTIONS']._serialized_end=534
-  _globals['_DCTOPTIONS']._serialized_start=537
-  _globals['_DCTOPTIONS']._serialized_end=833
-  _globals['_KMEANSOPTIONS']._serialized_start=835
-  _globals['_KMEANSOPTIONS']._serialized_end=960
-  _globals['_JPEGOPTIONS']._serialized_start=963
-  _globals['_JPEGOPTIONS']._serialized_end=1173
-  _globals['_WEBPOPTIONS']._serialized_start=1176
-  _globals['_WEBPOPTIONS']._serialized_end=1369
-  _globals['_AVIFOPTIONS']._serialized_start=1372
-  _globals['_AVIFOPTIONS']._serialized_end=1534
-  _globals['_PNGOPTIONS']._serialized_start=1536
-  _globals['_PNGOPTIONS']._serialized_end=1628
-  _globals['_JPEG2000OPTIONS']._serialized_start=1630
-  _globals['_JPEG2000OPTIONS']._serialized_end=1743
-  _globals['_TIFFOPTIONS']._serialized_start=1745
-  _globals['_TIFFOPTIONS']._serialized_end=1841
-  _globals['_TGAOPTIONS']._serialized_start=1843
-  _globals['_TGAOPTIONS']._serialized_end=1887
-  _globals['_GIFOPTIONS']._serialized_start=1889
-  _globals['_GIFOPTIONS']._serialized_end=1997
-  _globals['_REPACKOPTIONS']._serialized_start=1999
-  _globals['_REPACKOPTIONS']._serialized_end=2014
-  _globals['_CODECINFO']._serialized_start=2017
-  _globals['_CODECINFO']._serialized_end=2219
-  _globals['_CODECPARAMETER']._serialized_start=2221
-  _globals['_CODECPARAMETER']._serialized_end=2312
+  _globals['_COLORSPACE']._serialized_start=2614
+  _globals['_COLORSPACE']._serialized_end=2699
+  _globals['_DCTSUBSAMPLING']._serialized_start=2701
+  _globals['_DCTSUBSAMPLING']._serialized_end=2800
+  _globals['_DCTEFFORT']._serialized_start=2802
+  _globals['_DCTEFFORT']._serialized_end=2883
+  _globals['_DCTTUNE']._serialized_start=2885
+  _globals['_DCTTUNE']._serialized_end=2964
+  _globals['_CHROMASUBSAMPLING']._serialized_start=2967
+  _globals['_CHROMASUBSAMPLING']._serialized_end=3106
+  _globals['_TIFFCOMPRESSION']._serialized_start=3109
+  _globals['_TIFFCOMPRESSION']._serialized_end=3247
+  _globals['_CODECOPTIONS']._serialized_start=65
+  _globals['_CODECOPTIONS']._serialized_end=600
+  _globals['_AUTOOPTIONS']._serialized_start=602
+  _globals['_AUTOOPTIONS']._serialized_end=709
+  _globals['_DCTOPTIONS']._serialized_start=712
+  _globals['_DCTOPTIONS']._serialized_end=1008
+  _globals['_KMEANSOPTIONS']._serialized_start=1010
+  _globals['_KMEANSOPTIONS']._serialized_end=1135
+  _globals['_JPEGOPTIONS']._serialized_start=1138
+  _globals['_JPEGOPTIONS']._serialized_end=1348
+  _globals['_WEBPOPTIONS']._serialized_start=1351
+  _globals['_WEBPOPTIONS']._serialized_end=1544
+  _globals['_AVIFOPTIONS']._serialized_start=1547
+  _globals['_AVIFOPTIONS']._serialized_end=1709
+  _globals['_PNGOPTIONS']._serialized_start=1711
+  _globals['_PNGOPTIONS']._serialized_end=1803
+  _globals['_JPEG2000OPTIONS']._serialized_start=1805
+  _globals['_JPEG2000OPTIONS']._serialized_end=1918
+  _globals['_TIFFOPTIONS']._serialized_start=1920
+  _globals['_TIFFOPTIONS']._serialized_end=2016
+  _globals['_TGAOPTIONS']._serialized_start=2018
+  _globals['_TGAOPTIONS']._serialized_end=2062
+  _globals['_GIFOPTIONS']._serialized_start=2064
+  _globals['_GIFOPTIONS']._serialized_end=2172
+  _globals['_REPACKOPTIONS']._serialized_start=2174
+  _globals['_REPACKOPTIONS']._serialized_end=2189
+  _globals['_CODECINFO']._serialized_start=2192
+  _globals['_CODECINFO']._serialized_end=2519
+  _globals['_CODECPARAMETER']._serialized_start=2521
+  _globals['_CODECPARAMETER']._serialized_end=2612
 # @@protoc_insertion_point(module_scope)

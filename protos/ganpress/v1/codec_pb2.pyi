@@ -4,6 +4,7 @@ isort:skip_file
 The codecs and their options."""
 
 from collections import abc as _abc
+from ganpress.v1 import goal_pb2 as _goal_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -190,6 +191,7 @@ class CodecOptions(_message.Message):
     TGA_FIELD_NUMBER: _builtins.int
     GIF_FIELD_NUMBER: _builtins.int
     REPACK_FIELD_NUMBER: _builtins.int
+    AUTO_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def dct(self) -> Global___DctOptions:
         """DCT in GanPress's own container (docs/codecs/dct.md)."""
@@ -234,6 +236,10 @@ class CodecOptions(_message.Message):
     def repack(self) -> Global___RepackOptions:
         """JPEG files in fewer bytes, given back identical (docs/codecs/repack.md). Takes no other images."""
 
+    @_builtins.property
+    def auto(self) -> Global___AutoOptions:
+        """Whichever of several codecs is best at the request's goal; only with one."""
+
     def __init__(
         self,
         *,
@@ -248,16 +254,47 @@ class CodecOptions(_message.Message):
         tga: Global___TgaOptions | None = ...,
         gif: Global___GifOptions | None = ...,
         repack: Global___RepackOptions | None = ...,
+        auto: Global___AutoOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["avif", b"avif", "codec", b"codec", "dct", b"dct", "gif", b"gif", "jpeg", b"jpeg", "jpeg2000", b"jpeg2000", "kmeans", b"kmeans", "png", b"png", "repack", b"repack", "tga", b"tga", "tiff", b"tiff", "webp", b"webp"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["auto", b"auto", "avif", b"avif", "codec", b"codec", "dct", b"dct", "gif", b"gif", "jpeg", b"jpeg", "jpeg2000", b"jpeg2000", "kmeans", b"kmeans", "png", b"png", "repack", b"repack", "tga", b"tga", "tiff", b"tiff", "webp", b"webp"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["avif", b"avif", "codec", b"codec", "dct", b"dct", "gif", b"gif", "jpeg", b"jpeg", "jpeg2000", b"jpeg2000", "kmeans", b"kmeans", "png", b"png", "repack", b"repack", "tga", b"tga", "tiff", b"tiff", "webp", b"webp"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["auto", b"auto", "avif", b"avif", "codec", b"codec", "dct", b"dct", "gif", b"gif", "jpeg", b"jpeg", "jpeg2000", b"jpeg2000", "kmeans", b"kmeans", "png", b"png", "repack", b"repack", "tga", b"tga", "tiff", b"tiff", "webp", b"webp"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_codec: _TypeAlias = _typing.Literal["dct", "kmeans", "jpeg", "webp", "avif", "png", "jpeg2000", "tiff", "tga", "gif", "repack"]  # noqa: Y015
+    _WhichOneofReturnType_codec: _TypeAlias = _typing.Literal["dct", "kmeans", "jpeg", "webp", "avif", "png", "jpeg2000", "tiff", "tga", "gif", "repack", "auto"]  # noqa: Y015
     _WhichOneofArgType_codec: _TypeAlias = _typing.Literal["codec", b"codec"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_codec) -> _WhichOneofReturnType_codec | None: ...
 
 Global___CodecOptions: _TypeAlias = CodecOptions  # noqa: Y015
+
+@_typing.final
+class AutoOptions(_message.Message):
+    """Options of automatic choice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CANDIDATES_FIELD_NUMBER: _builtins.int
+    JUDGED_BY_FIELD_NUMBER: _builtins.int
+    judged_by: _goal_pb2.QualityMetric.ValueType
+    """What decides between codecs when the goal is a size."""
+    @_builtins.property
+    def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodecOptions]:
+        """The codecs to try, with their options; empty tries those whose CodecInfo.is_tried_by_default is true, and
+        leaves out what cannot hold the image.
+        """
+
+    def __init__(
+        self,
+        *,
+        candidates: _abc.Iterable[Global___CodecOptions] | None = ...,
+        judged_by: _goal_pb2.QualityMetric.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["candidates", b"candidates", "judged_by", b"judged_by"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AutoOptions: _TypeAlias = AutoOptions  # noqa: Y015
 
 @_typing.final
 class DctOptions(_message.Message):
@@ -718,6 +755,11 @@ class CodecInfo(_message.Message):
     LOSSLESS_FIELD_NUMBER: _builtins.int
     PARAMETERS_FIELD_NUMBER: _builtins.int
     INPUT_MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    GOAL_SETTING_FIELD_NUMBER: _builtins.int
+    KEEPS_METADATA_FIELD_NUMBER: _builtins.int
+    KEEPS_FRAMES_FIELD_NUMBER: _builtins.int
+    KEEPS_TRANSPARENCY_FIELD_NUMBER: _builtins.int
+    IS_TRIED_BY_DEFAULT_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Codec name, such as "dct"."""
     technique: _builtins.str
@@ -732,6 +774,16 @@ class CodecInfo(_message.Message):
     """True when decoding gives back every pixel under its default options."""
     input_media_type: _builtins.str
     """Media type of the files that it takes; empty when it takes any image."""
+    goal_setting: _builtins.str
+    """Name of the option that a goal searches, such as "quality"; empty when there is none."""
+    keeps_metadata: _builtins.bool
+    """Whether it can keep colour profiles, EXIF and XMP."""
+    keeps_frames: _builtins.bool
+    """Whether it can keep all frames of an animation."""
+    keeps_transparency: _builtins.bool
+    """Whether it can keep partial transparency."""
+    is_tried_by_default: _builtins.bool
+    """Whether automatic choice tries it when not told what to try."""
     @_builtins.property
     def parameters(self) -> _containers.RepeatedCompositeFieldContainer[Global___CodecParameter]:
         """Options in the order of the fields of its options message."""
@@ -747,10 +799,15 @@ class CodecInfo(_message.Message):
         lossless: _builtins.bool = ...,
         parameters: _abc.Iterable[Global___CodecParameter] | None = ...,
         input_media_type: _builtins.str = ...,
+        goal_setting: _builtins.str = ...,
+        keeps_metadata: _builtins.bool = ...,
+        keeps_frames: _builtins.bool = ...,
+        keeps_transparency: _builtins.bool = ...,
+        is_tried_by_default: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "file_extension", b"file_extension", "input_media_type", b"input_media_type", "lossless", b"lossless", "media_type", b"media_type", "name", b"name", "parameters", b"parameters", "technique", b"technique"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "file_extension", b"file_extension", "goal_setting", b"goal_setting", "input_media_type", b"input_media_type", "is_tried_by_default", b"is_tried_by_default", "keeps_frames", b"keeps_frames", "keeps_metadata", b"keeps_metadata", "keeps_transparency", b"keeps_transparency", "lossless", b"lossless", "media_type", b"media_type", "name", b"name", "parameters", b"parameters", "technique", b"technique"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

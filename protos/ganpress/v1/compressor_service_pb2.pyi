@@ -5,7 +5,9 @@ Compression and decompression of images."""
 
 from collections import abc as _abc
 from ganpress.v1 import codec_pb2 as _codec_pb2
+from ganpress.v1 import goal_pb2 as _goal_pb2
 from ganpress.v1 import image_pb2 as _image_pb2
+from ganpress.v1 import input_pb2 as _input_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -47,15 +49,23 @@ class ListCodecsResponse(_message.Message):
     MAX_PIXELS_FIELD_NUMBER: _builtins.int
     MAX_MESSAGE_BYTES_FIELD_NUMBER: _builtins.int
     GANPRESS_VERSION_FIELD_NUMBER: _builtins.int
+    MAX_BATCH_IMAGES_FIELD_NUMBER: _builtins.int
+    INPUT_FORMATS_FIELD_NUMBER: _builtins.int
     max_pixels: _builtins.int
     """Most pixels (width x height) that an image may have."""
     max_message_bytes: _builtins.int
     """Largest message in bytes."""
     ganpress_version: _builtins.str
     """Version of GanPress."""
+    max_batch_images: _builtins.int
+    """Most images of a CompressBatch."""
     @_builtins.property
     def codecs(self) -> _containers.RepeatedCompositeFieldContainer[_codec_pb2.CodecInfo]:
         """One entry a codec."""
+
+    @_builtins.property
+    def input_formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of the image formats that this server reads, such as "jpeg" and, with a plug-in, "heic"."""
 
     def __init__(
         self,
@@ -64,10 +74,12 @@ class ListCodecsResponse(_message.Message):
         max_pixels: _builtins.int = ...,
         max_message_bytes: _builtins.int = ...,
         ganpress_version: _builtins.str = ...,
+        max_batch_images: _builtins.int = ...,
+        input_formats: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codecs", b"codecs", "ganpress_version", b"ganpress_version", "max_message_bytes", b"max_message_bytes", "max_pixels", b"max_pixels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codecs", b"codecs", "ganpress_version", b"ganpress_version", "input_formats", b"input_formats", "max_batch_images", b"max_batch_images", "max_message_bytes", b"max_message_bytes", "max_pixels", b"max_pixels"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -82,15 +94,23 @@ class CompressRequest(_message.Message):
     IMAGE_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
     SKIP_METRICS_FIELD_NUMBER: _builtins.int
+    GOAL_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
-    """An image file in any format that the server reads (PNG, JPEG, WebP, AVIF, JPEG 2000, TIFF, TGA, GIF, BMP,
-    GanPress DCT).
-    """
+    """An image file in any format that the server reads (ListCodecsResponse.input_formats), or a GanPress file."""
     skip_metrics: _builtins.bool
     """Leave the quality metrics out of the answer; they cost a decode."""
     @_builtins.property
     def options(self) -> _codec_pb2.CodecOptions:
         """Codec and options."""
+
+    @_builtins.property
+    def goal(self) -> _goal_pb2.Goal:
+        """What the file has to reach, in place of the codec's setting."""
+
+    @_builtins.property
+    def input(self) -> _input_pb2.InputOptions:
+        """How the file is read."""
 
     def __init__(
         self,
@@ -98,10 +118,12 @@ class CompressRequest(_message.Message):
         image: _builtins.bytes = ...,
         options: _codec_pb2.CodecOptions | None = ...,
         skip_metrics: _builtins.bool = ...,
+        goal: _goal_pb2.Goal | None = ...,
+        input: _input_pb2.InputOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["goal", b"goal", "input", b"input", "options", b"options"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "options", b"options", "skip_metrics", b"skip_metrics"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["goal", b"goal", "image", b"image", "input", b"input", "options", b"options", "skip_metrics", b"skip_metrics"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -118,6 +140,8 @@ class CompressResponse(_message.Message):
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     FILE_EXTENSION_FIELD_NUMBER: _builtins.int
     STATS_FIELD_NUMBER: _builtins.int
+    GOAL_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
     """The compressed file."""
     codec: _builtins.str
@@ -130,6 +154,14 @@ class CompressResponse(_message.Message):
     def stats(self) -> Global___CompressionStats:
         """Sizes, quality and timings."""
 
+    @_builtins.property
+    def goal(self) -> _goal_pb2.GoalReport:
+        """How the goal was reached; unset without one."""
+
+    @_builtins.property
+    def input(self) -> _input_pb2.InputReport:
+        """What the image file was, and what was changed or left out."""
+
     def __init__(
         self,
         *,
@@ -138,10 +170,12 @@ class CompressResponse(_message.Message):
         media_type: _builtins.str = ...,
         file_extension: _builtins.str = ...,
         stats: Global___CompressionStats | None = ...,
+        goal: _goal_pb2.GoalReport | None = ...,
+        input: _input_pb2.InputReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["stats", b"stats"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["goal", b"goal", "input", b"input", "stats", b"stats"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "data", b"data", "file_extension", b"file_extension", "media_type", b"media_type", "stats", b"stats"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "data", b"data", "file_extension", b"file_extension", "goal", b"goal", "input", b"input", "media_type", b"media_type", "stats", b"stats"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -164,10 +198,12 @@ class CompressionStats(_message.Message):
     INPUT_DECODE_MS_FIELD_NUMBER: _builtins.int
     ENCODE_MS_FIELD_NUMBER: _builtins.int
     DECODE_MS_FIELD_NUMBER: _builtins.int
+    SSIMULACRA2_FIELD_NUMBER: _builtins.int
+    FRAMES_FIELD_NUMBER: _builtins.int
     input_bytes: _builtins.int
     """Bytes of the file that came in."""
     raw_bytes: _builtins.int
-    """Bytes of the pixels: width x height x channels."""
+    """Bytes of the pixels: width x height x channels, of all frames."""
     output_bytes: _builtins.int
     """Bytes of the compressed file."""
     ratio: _builtins.float
@@ -183,9 +219,13 @@ class CompressionStats(_message.Message):
     input_decode_ms: _builtins.float
     """Milliseconds to decode the input image."""
     encode_ms: _builtins.float
-    """Milliseconds to compress."""
+    """Milliseconds to compress; with a goal, of all encodes and what they were measured with."""
     decode_ms: _builtins.float
     """Milliseconds to decompress; 0 when metrics were skipped."""
+    ssimulacra2: _builtins.float
+    """SSIMULACRA2 score; set when it is the goal or what decided."""
+    frames: _builtins.int
+    """Frames compressed."""
     @_builtins.property
     def size(self) -> _image_pb2.ImageSize:
         """Size of the image."""
@@ -204,19 +244,25 @@ class CompressionStats(_message.Message):
         input_decode_ms: _builtins.float = ...,
         encode_ms: _builtins.float = ...,
         decode_ms: _builtins.float = ...,
+        ssimulacra2: _builtins.float | None = ...,
+        frames: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_psnr_db", b"_psnr_db", "_ssim", b"_ssim", "psnr_db", b"psnr_db", "size", b"size", "ssim", b"ssim"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_psnr_db", b"_psnr_db", "_ssim", b"_ssim", "_ssimulacra2", b"_ssimulacra2", "psnr_db", b"psnr_db", "size", b"size", "ssim", b"ssim", "ssimulacra2", b"ssimulacra2"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_psnr_db", b"_psnr_db", "_ssim", b"_ssim", "bits_per_pixel", b"bits_per_pixel", "decode_ms", b"decode_ms", "encode_ms", b"encode_ms", "input_bytes", b"input_bytes", "input_decode_ms", b"input_decode_ms", "output_bytes", b"output_bytes", "psnr_db", b"psnr_db", "ratio", b"ratio", "raw_bytes", b"raw_bytes", "size", b"size", "ssim", b"ssim"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_psnr_db", b"_psnr_db", "_ssim", b"_ssim", "_ssimulacra2", b"_ssimulacra2", "bits_per_pixel", b"bits_per_pixel", "decode_ms", b"decode_ms", "encode_ms", b"encode_ms", "frames", b"frames", "input_bytes", b"input_bytes", "input_decode_ms", b"input_decode_ms", "output_bytes", b"output_bytes", "psnr_db", b"psnr_db", "ratio", b"ratio", "raw_bytes", b"raw_bytes", "size", b"size", "ssim", b"ssim", "ssimulacra2", b"ssimulacra2"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__psnr_db: _TypeAlias = _typing.Literal["psnr_db"]  # noqa: Y015
     _WhichOneofArgType__psnr_db: _TypeAlias = _typing.Literal["_psnr_db", b"_psnr_db"]  # noqa: Y015
     _WhichOneofReturnType__ssim: _TypeAlias = _typing.Literal["ssim"]  # noqa: Y015
     _WhichOneofArgType__ssim: _TypeAlias = _typing.Literal["_ssim", b"_ssim"]  # noqa: Y015
+    _WhichOneofReturnType__ssimulacra2: _TypeAlias = _typing.Literal["ssimulacra2"]  # noqa: Y015
+    _WhichOneofArgType__ssimulacra2: _TypeAlias = _typing.Literal["_ssimulacra2", b"_ssimulacra2"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__psnr_db) -> _WhichOneofReturnType__psnr_db | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__ssim) -> _WhichOneofReturnType__ssim | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ssimulacra2) -> _WhichOneofReturnType__ssimulacra2 | None: ...
 
 Global___CompressionStats: _TypeAlias = CompressionStats  # noqa: Y015
 
@@ -229,6 +275,7 @@ class DecompressRequest(_message.Message):
     DATA_FIELD_NUMBER: _builtins.int
     FORMAT_FIELD_NUMBER: _builtins.int
     RESTORE_FILE_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
     data: _builtins.bytes
     """A file that one of the codecs wrote, or any image file the server reads."""
     format: _image_pb2.ImageFormat.ValueType
@@ -237,16 +284,21 @@ class DecompressRequest(_message.Message):
     """Give back the very file that a codec of files took (CodecInfo.input_media_type), such as a repacked JPEG;
     format is for all others.
     """
+    @_builtins.property
+    def input(self) -> _input_pb2.InputOptions:
+        """How the file is read. A PNG keeps a colour profile, EXIF and XMP, but only one frame."""
+
     def __init__(
         self,
         *,
         data: _builtins.bytes = ...,
         format: _image_pb2.ImageFormat.ValueType = ...,
         restore_file: _builtins.bool = ...,
+        input: _input_pb2.InputOptions | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "format", b"format", "restore_file", b"restore_file"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "format", b"format", "input", b"input", "restore_file", b"restore_file"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -265,6 +317,7 @@ class DecompressResponse(_message.Message):
     DECODE_MS_FIELD_NUMBER: _builtins.int
     MEDIA_TYPE_FIELD_NUMBER: _builtins.int
     FILE_EXTENSION_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
     """The image, written as format says, or the file restored."""
     format: _image_pb2.ImageFormat.ValueType
@@ -281,6 +334,10 @@ class DecompressResponse(_message.Message):
     def size(self) -> _image_pb2.ImageSize:
         """Size of the image."""
 
+    @_builtins.property
+    def input(self) -> _input_pb2.InputReport:
+        """What the file was, and what was changed or left out; unset for a file restored."""
+
     def __init__(
         self,
         *,
@@ -291,10 +348,11 @@ class DecompressResponse(_message.Message):
         decode_ms: _builtins.float = ...,
         media_type: _builtins.str = ...,
         file_extension: _builtins.str = ...,
+        input: _input_pb2.InputReport | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["size", b"size"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "size", b"size"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "decode_ms", b"decode_ms", "file_extension", b"file_extension", "format", b"format", "image", b"image", "media_type", b"media_type", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["codec", b"codec", "decode_ms", b"decode_ms", "file_extension", b"file_extension", "format", b"format", "image", b"image", "input", b"input", "media_type", b"media_type", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,6 +421,273 @@ class CompressStreamResponse(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
 
 Global___CompressStreamResponse: _TypeAlias = CompressStreamResponse  # noqa: Y015
+
+@_typing.final
+class CompressBatchRequest(_message.Message):
+    """Many images to compress in one way."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    IMAGES_FIELD_NUMBER: _builtins.int
+    OPTIONS_FIELD_NUMBER: _builtins.int
+    SKIP_METRICS_FIELD_NUMBER: _builtins.int
+    GOAL_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    skip_metrics: _builtins.bool
+    """Leave the quality metrics out of the answers; they cost a decode."""
+    @_builtins.property
+    def images(self) -> _containers.RepeatedCompositeFieldContainer[Global___BatchImage]:
+        """The images."""
+
+    @_builtins.property
+    def options(self) -> _codec_pb2.CodecOptions:
+        """Codec and options."""
+
+    @_builtins.property
+    def goal(self) -> _goal_pb2.Goal:
+        """What each file has to reach, in place of the codec's setting."""
+
+    @_builtins.property
+    def input(self) -> _input_pb2.InputOptions:
+        """How the files are read."""
+
+    def __init__(
+        self,
+        *,
+        images: _abc.Iterable[Global___BatchImage] | None = ...,
+        options: _codec_pb2.CodecOptions | None = ...,
+        skip_metrics: _builtins.bool = ...,
+        goal: _goal_pb2.Goal | None = ...,
+        input: _input_pb2.InputOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["goal", b"goal", "input", b"input", "options", b"options"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["goal", b"goal", "images", b"images", "input", b"input", "options", b"options", "skip_metrics", b"skip_metrics"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompressBatchRequest: _TypeAlias = CompressBatchRequest  # noqa: Y015
+
+@_typing.final
+class BatchImage(_message.Message):
+    """One image of a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    IMAGE_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Chosen by the caller and given back; may be empty."""
+    image: _builtins.bytes
+    """An image file."""
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        image: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image", b"image", "key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchImage: _TypeAlias = BatchImage  # noqa: Y015
+
+@_typing.final
+class CompressBatchResponse(_message.Message):
+    """The answers to a batch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWERS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answers(self) -> _containers.RepeatedCompositeFieldContainer[Global___CompressStreamResponse]:
+        """One answer for each image, in the same order."""
+
+    def __init__(
+        self,
+        *,
+        answers: _abc.Iterable[Global___CompressStreamResponse] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answers", b"answers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompressBatchResponse: _TypeAlias = CompressBatchResponse  # noqa: Y015
+
+@_typing.final
+class DecompressStreamRequest(_message.Message):
+    """One file of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    REQUEST_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """Chosen by the caller and given back; may be empty."""
+    @_builtins.property
+    def request(self) -> Global___DecompressRequest:
+        """The file."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        request: Global___DecompressRequest | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DecompressStreamRequest: _TypeAlias = DecompressStreamRequest  # noqa: Y015
+
+@_typing.final
+class DecompressStreamResponse(_message.Message):
+    """One answer of a stream."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    RESPONSE_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    """The request's key."""
+    @_builtins.property
+    def response(self) -> Global___DecompressResponse:
+        """The image."""
+
+    @_builtins.property
+    def error(self) -> Global___StreamError:
+        """What went wrong."""
+
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        response: Global___DecompressResponse | None = ...,
+        error: Global___StreamError | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "outcome", b"outcome", "response", b"response"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "key", b"key", "outcome", b"outcome", "response", b"response"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_outcome: _TypeAlias = _typing.Literal["response", "error"]  # noqa: Y015
+    _WhichOneofArgType_outcome: _TypeAlias = _typing.Literal["outcome", b"outcome"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_outcome) -> _WhichOneofReturnType_outcome | None: ...
+
+Global___DecompressStreamResponse: _TypeAlias = DecompressStreamResponse  # noqa: Y015
+
+@_typing.final
+class EvaluateRequest(_message.Message):
+    """Two images to compare."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORIGINAL_FIELD_NUMBER: _builtins.int
+    DECODED_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    original: _builtins.bytes
+    """The original, an image or GanPress file."""
+    decoded: _builtins.bytes
+    """What became of it, an image or GanPress file."""
+    @_builtins.property
+    def input(self) -> _input_pb2.InputOptions:
+        """How both are read."""
+
+    def __init__(
+        self,
+        *,
+        original: _builtins.bytes = ...,
+        decoded: _builtins.bytes = ...,
+        input: _input_pb2.InputOptions | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["decoded", b"decoded", "input", b"input", "original", b"original"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluateRequest: _TypeAlias = EvaluateRequest  # noqa: Y015
+
+@_typing.final
+class EvaluateResponse(_message.Message):
+    """What the second image has lost of the first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SIZE_FIELD_NUMBER: _builtins.int
+    CODEC_FIELD_NUMBER: _builtins.int
+    BITS_PER_PIXEL_FIELD_NUMBER: _builtins.int
+    PSNR_DB_FIELD_NUMBER: _builtins.int
+    PSNR_Y_DB_FIELD_NUMBER: _builtins.int
+    SSIM_FIELD_NUMBER: _builtins.int
+    MS_SSIM_FIELD_NUMBER: _builtins.int
+    SSIMULACRA2_FIELD_NUMBER: _builtins.int
+    ORIGINAL_INPUT_FIELD_NUMBER: _builtins.int
+    DECODED_INPUT_FIELD_NUMBER: _builtins.int
+    codec: _builtins.str
+    """Codec or format of the second."""
+    bits_per_pixel: _builtins.float
+    """Bits of the second file for each pixel."""
+    psnr_db: _builtins.float
+    """Peak signal-to-noise ratio over all samples in dB; infinity when they are equal."""
+    psnr_y_db: _builtins.float
+    """Peak signal-to-noise ratio of luma in dB."""
+    ssim: _builtins.float
+    """Mean structural similarity; unset when a side is under 7 pixels."""
+    ms_ssim: _builtins.float
+    """Multi-scale structural similarity; unset when a side is under 161 pixels."""
+    ssimulacra2: _builtins.float
+    """SSIMULACRA2 score; unset when a side is under 128 pixels, or the server has not the package for it."""
+    @_builtins.property
+    def size(self) -> _image_pb2.ImageSize:
+        """Size of the first."""
+
+    @_builtins.property
+    def original_input(self) -> _input_pb2.InputReport:
+        """What was changed on reading the first."""
+
+    @_builtins.property
+    def decoded_input(self) -> _input_pb2.InputReport:
+        """What was changed on reading the second."""
+
+    def __init__(
+        self,
+        *,
+        size: _image_pb2.ImageSize | None = ...,
+        codec: _builtins.str = ...,
+        bits_per_pixel: _builtins.float = ...,
+        psnr_db: _builtins.float = ...,
+        psnr_y_db: _builtins.float = ...,
+        ssim: _builtins.float | None = ...,
+        ms_ssim: _builtins.float | None = ...,
+        ssimulacra2: _builtins.float | None = ...,
+        original_input: _input_pb2.InputReport | None = ...,
+        decoded_input: _input_pb2.InputReport | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ms_ssim", b"_ms_ssim", "_ssim", b"_ssim", "_ssimulacra2", b"_ssimulacra2", "decoded_input", b"decoded_input", "ms_ssim", b"ms_ssim", "original_input", b"original_input", "size", b"size", "ssim", b"ssim", "ssimulacra2", b"ssimulacra2"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ms_ssim", b"_ms_ssim", "_ssim", b"_ssim", "_ssimulacra2", b"_ssimulacra2", "bits_per_pixel", b"bits_per_pixel", "codec", b"codec", "decoded_input", b"decoded_input", "ms_ssim", b"ms_ssim", "original_input", b"original_input", "psnr_db", b"psnr_db", "psnr_y_db", b"psnr_y_db", "size", b"size", "ssim", b"ssim", "ssimulacra2", b"ssimulacra2"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__ms_ssim: _TypeAlias = _typing.Literal["ms_ssim"]  # noqa: Y015
+    _WhichOneofArgType__ms_ssim: _TypeAlias = _typing.Literal["_ms_ssim", b"_ms_ssim"]  # noqa: Y015
+    _WhichOneofReturnType__ssim: _TypeAlias = _typing.Literal["ssim"]  # noqa: Y015
+    _WhichOneofArgType__ssim: _TypeAlias = _typing.Literal["_ssim", b"_ssim"]  # noqa: Y015
+    _WhichOneofReturnType__ssimulacra2: _TypeAlias = _typing.Literal["ssimulacra2"]  # noqa: Y015
+    _WhichOneofArgType__ssimulacra2: _TypeAlias = _typing.Literal["_ssimulacra2", b"_ssimulacra2"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ms_ssim) -> _WhichOneofReturnType__ms_ssim | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ssim) -> _WhichOneofReturnType__ssim | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ssimulacra2) -> _WhichOneofReturnType__ssimulacra2 | None: ...
+
+Global___EvaluateResponse: _TypeAlias = EvaluateResponse  # noqa: Y015
 
 @_typing.final
 class StreamError(_message.Message):

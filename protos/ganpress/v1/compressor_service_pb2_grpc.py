@@ -45,15 +45,30 @@ class CompressorServiceStub(object):
                 request_serializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressRequest.SerializeToString,
                 response_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressResponse.FromString,
                 _registered_method=True)
-        self.Decompress = channel.unary_unary(
-                '/ganpress.v1.CompressorService/Decompress',
-                request_serializer=ganpress_dot_v1_dot_compressor__service__pb2.DecompressRequest.SerializeToString,
-                response_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.DecompressResponse.FromString,
+        self.CompressBatch = channel.unary_unary(
+                '/ganpress.v1.CompressorService/CompressBatch',
+                request_serializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressBatchRequest.SerializeToString,
+                response_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressBatchResponse.FromString,
                 _registered_method=True)
         self.CompressStream = channel.stream_stream(
                 '/ganpress.v1.CompressorService/CompressStream',
                 request_serializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressStreamRequest.SerializeToString,
                 response_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressStreamResponse.FromString,
+                _registered_method=True)
+        self.Decompress = channel.unary_unary(
+                '/ganpress.v1.CompressorService/Decompress',
+                request_serializer=ganpress_dot_v1_dot_compressor__service__pb2.DecompressRequest.SerializeToString,
+                response_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.DecompressResponse.FromString,
+                _registered_method=True)
+        self.DecompressStream = channel.stream_stream(
+                '/ganpress.v1.CompressorService/DecompressStream',
+                request_serializer=ganpress_dot_v1_dot_compressor__service__pb2.DecompressStreamRequest.SerializeToString,
+                response_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.DecompressStreamResponse.FromString,
+                _registered_method=True)
+        self.Evaluate = channel.unary_unary(
+                '/ganpress.v1.CompressorService/Evaluate',
+                request_serializer=ganpress_dot_v1_dot_compressor__service__pb2.EvaluateRequest.SerializeToString,
+                response_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.EvaluateResponse.FromString,
                 _registered_method=True)
 
 
@@ -73,6 +88,25 @@ class CompressorServiceServicer(object):
 
         INVALID_ARGUMENT: not an image, a broken image, an option out of range.
         RESOURCE_EXHAUSTED: more pixels than the server accepts; checked before decoding.
+        OUT_OF_RANGE: no setting of the codec reaches the goal; the message tells the closest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompressBatch(self, request, context):
+        """Compresses many small images in one message, all in one way: one answer for each, in the same order.
+        An image that fails gets its own error.
+
+        RESOURCE_EXHAUSTED: more images than the server accepts, or answers larger than a message.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CompressStream(self, request_iterator, context):
+        """Compresses many images: one answer for each request, in the same order.
+        A request that fails gets its own error and does not end the stream.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,9 +122,19 @@ class CompressorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CompressStream(self, request_iterator, context):
-        """Compresses many images: one answer for each request, in the same order.
+    def DecompressStream(self, request_iterator, context):
+        """Gives back the images in many compressed files: one answer for each request, in the same order.
         A request that fails gets its own error and does not end the stream.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Evaluate(self, request, context):
+        """Measures what a second image has lost of a first.
+
+        INVALID_ARGUMENT: one is no image, or they differ in size.
+        RESOURCE_EXHAUSTED: more pixels than the server accepts; checked before decoding.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -109,15 +153,30 @@ def add_CompressorServiceServicer_to_server(servicer, server):
                     request_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressRequest.FromString,
                     response_serializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressResponse.SerializeToString,
             ),
-            'Decompress': grpc.unary_unary_rpc_method_handler(
-                    servicer.Decompress,
-                    request_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.DecompressRequest.FromString,
-                    response_serializer=ganpress_dot_v1_dot_compressor__service__pb2.DecompressResponse.SerializeToString,
+            'CompressBatch': grpc.unary_unary_rpc_method_handler(
+                    servicer.CompressBatch,
+                    request_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressBatchRequest.FromString,
+                    response_serializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressBatchResponse.SerializeToString,
             ),
             'CompressStream': grpc.stream_stream_rpc_method_handler(
                     servicer.CompressStream,
                     request_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressStreamRequest.FromString,
                     response_serializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressStreamResponse.SerializeToString,
+            ),
+            'Decompress': grpc.unary_unary_rpc_method_handler(
+                    servicer.Decompress,
+                    request_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.DecompressRequest.FromString,
+                    response_serializer=ganpress_dot_v1_dot_compressor__service__pb2.DecompressResponse.SerializeToString,
+            ),
+            'DecompressStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.DecompressStream,
+                    request_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.DecompressStreamRequest.FromString,
+                    response_serializer=ganpress_dot_v1_dot_compressor__service__pb2.DecompressStreamResponse.SerializeToString,
+            ),
+            'Evaluate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Evaluate,
+                    request_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.EvaluateRequest.FromString,
+                    response_serializer=ganpress_dot_v1_dot_compressor__service__pb2.EvaluateResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -186,7 +245,7 @@ class CompressorService(object):
             _registered_method=True)
 
     @staticmethod
-    def Decompress(request,
+    def CompressBatch(request,
             target,
             options=(),
             channel_credentials=None,
@@ -199,9 +258,9 @@ class CompressorService(object):
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/ganpress.v1.CompressorService/Decompress',
-            ganpress_dot_v1_dot_compressor__service__pb2.DecompressRequest.SerializeToString,
-            ganpress_dot_v1_dot_compressor__service__pb2.DecompressResponse.FromString,
+            '/ganpress.v1.CompressorService/CompressBatch',
+            ganpress_dot_v1_dot_compressor__service__pb2.CompressBatchRequest.SerializeToString,
+            ganpress_dot_v1_dot_compressor__service__pb2.CompressBatchResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -229,6 +288,87 @@ class CompressorService(object):
             '/ganpress.v1.CompressorService/CompressStream',
             ganpress_dot_v1_dot_compressor__service__pb2.CompressStreamRequest.SerializeToString,
             ganpress_dot_v1_dot_compressor__service__pb2.CompressStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Decompress(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ganpress.v1.CompressorService/Decompress',
+            ganpress_dot_v1_dot_compressor__service__pb2.DecompressRequest.SerializeToString,
+            ganpress_dot_v1_dot_compressor__service__pb2.DecompressResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DecompressStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/ganpress.v1.CompressorService/DecompressStream',
+            ganpress_dot_v1_dot_compressor__service__pb2.DecompressStreamRequest.SerializeToString,
+            ganpress_dot_v1_dot_compressor__service__pb2.DecompressStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Evaluate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ganpress.v1.CompressorService/Evaluate',
+            ganpress_dot_v1_dot_compressor__service__pb2.EvaluateRequest.SerializeToString,
+            ganpress_dot_v1_dot_compressor__service__pb2.EvaluateResponse.FromString,
             options,
             channel_credentials,
             insecure,

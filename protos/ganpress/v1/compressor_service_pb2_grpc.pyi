@@ -23,6 +23,17 @@ class CompressorServiceStub:
 
     INVALID_ARGUMENT: not an image, a broken image, an option out of range.
     RESOURCE_EXHAUSTED: more pixels than the server accepts; checked before decoding.
+    OUT_OF_RANGE: no setting of the codec reaches the goal; the message tells the closest.
+    """
+    CompressBatch: _aio.UnaryUnaryMultiCallable[_compressor_service_pb2.CompressBatchRequest, _compressor_service_pb2.CompressBatchResponse]
+    """Compresses many small images in one message, all in one way: one answer for each, in the same order.
+    An image that fails gets its own error.
+
+    RESOURCE_EXHAUSTED: more images than the server accepts, or answers larger than a message.
+    """
+    CompressStream: _aio.StreamStreamMultiCallable[_compressor_service_pb2.CompressStreamRequest, _compressor_service_pb2.CompressStreamResponse]
+    """Compresses many images: one answer for each request, in the same order.
+    A request that fails gets its own error and does not end the stream.
     """
     Decompress: _aio.UnaryUnaryMultiCallable[_compressor_service_pb2.DecompressRequest, _compressor_service_pb2.DecompressResponse]
     """Gives back the image in a compressed file.
@@ -30,9 +41,15 @@ class CompressorServiceStub:
     INVALID_ARGUMENT: not a file of any codec, truncated or altered.
     RESOURCE_EXHAUSTED: more pixels than the server accepts; checked before decoding.
     """
-    CompressStream: _aio.StreamStreamMultiCallable[_compressor_service_pb2.CompressStreamRequest, _compressor_service_pb2.CompressStreamResponse]
-    """Compresses many images: one answer for each request, in the same order.
+    DecompressStream: _aio.StreamStreamMultiCallable[_compressor_service_pb2.DecompressStreamRequest, _compressor_service_pb2.DecompressStreamResponse]
+    """Gives back the images in many compressed files: one answer for each request, in the same order.
     A request that fails gets its own error and does not end the stream.
+    """
+    Evaluate: _aio.UnaryUnaryMultiCallable[_compressor_service_pb2.EvaluateRequest, _compressor_service_pb2.EvaluateResponse]
+    """Measures what a second image has lost of a first.
+
+    INVALID_ARGUMENT: one is no image, or they differ in size.
+    RESOURCE_EXHAUSTED: more pixels than the server accepts; checked before decoding.
     """
 
 class CompressorServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -56,6 +73,29 @@ class CompressorServiceServicer(metaclass=_abc_1.ABCMeta):
 
         INVALID_ARGUMENT: not an image, a broken image, an option out of range.
         RESOURCE_EXHAUSTED: more pixels than the server accepts; checked before decoding.
+        OUT_OF_RANGE: no setting of the codec reaches the goal; the message tells the closest.
+        """
+
+    @_abc_1.abstractmethod
+    def CompressBatch(
+        self,
+        request: _compressor_service_pb2.CompressBatchRequest,
+        context: _aio.ServicerContext[_compressor_service_pb2.CompressBatchRequest, _abc.Awaitable[_compressor_service_pb2.CompressBatchResponse]],
+    ) -> _abc.Awaitable[_compressor_service_pb2.CompressBatchResponse]:
+        """Compresses many small images in one message, all in one way: one answer for each, in the same order.
+        An image that fails gets its own error.
+
+        RESOURCE_EXHAUSTED: more images than the server accepts, or answers larger than a message.
+        """
+
+    @_abc_1.abstractmethod
+    def CompressStream(
+        self,
+        request_iterator: _abc.AsyncIterator[_compressor_service_pb2.CompressStreamRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_compressor_service_pb2.CompressStreamRequest], _abc.AsyncIterator[_compressor_service_pb2.CompressStreamResponse]],
+    ) -> _abc.AsyncIterator[_compressor_service_pb2.CompressStreamResponse]:
+        """Compresses many images: one answer for each request, in the same order.
+        A request that fails gets its own error and does not end the stream.
         """
 
     @_abc_1.abstractmethod
@@ -71,13 +111,25 @@ class CompressorServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def CompressStream(
+    def DecompressStream(
         self,
-        request_iterator: _abc.AsyncIterator[_compressor_service_pb2.CompressStreamRequest],
-        context: _aio.ServicerContext[_abc.AsyncIterator[_compressor_service_pb2.CompressStreamRequest], _abc.AsyncIterator[_compressor_service_pb2.CompressStreamResponse]],
-    ) -> _abc.AsyncIterator[_compressor_service_pb2.CompressStreamResponse]:
-        """Compresses many images: one answer for each request, in the same order.
+        request_iterator: _abc.AsyncIterator[_compressor_service_pb2.DecompressStreamRequest],
+        context: _aio.ServicerContext[_abc.AsyncIterator[_compressor_service_pb2.DecompressStreamRequest], _abc.AsyncIterator[_compressor_service_pb2.DecompressStreamResponse]],
+    ) -> _abc.AsyncIterator[_compressor_service_pb2.DecompressStreamResponse]:
+        """Gives back the images in many compressed files: one answer for each request, in the same order.
         A request that fails gets its own error and does not end the stream.
+        """
+
+    @_abc_1.abstractmethod
+    def Evaluate(
+        self,
+        request: _compressor_service_pb2.EvaluateRequest,
+        context: _aio.ServicerContext[_compressor_service_pb2.EvaluateRequest, _abc.Awaitable[_compressor_service_pb2.EvaluateResponse]],
+    ) -> _abc.Awaitable[_compressor_service_pb2.EvaluateResponse]:
+        """Measures what a second image has lost of a first.
+
+        INVALID_ARGUMENT: one is no image, or they differ in size.
+        RESOURCE_EXHAUSTED: more pixels than the server accepts; checked before decoding.
         """
 
 def add_CompressorServiceServicer_to_server(servicer: CompressorServiceServicer, server: _aio.Server) -> None: ...

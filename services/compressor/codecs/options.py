@@ -59,7 +59,7 @@ def real(
     return _declare(default, accepts, description, default_text, convert)
 
 
-def flag(default: bool, description: str) -> Any:
+def flag(default: bool | None, description: str, *, default_text: str | None = None) -> Any:
     """Declares an option that is true or false."""
 
     def convert(value: object) -> bool:
@@ -67,7 +67,9 @@ def flag(default: bool, description: str) -> Any:
             raise ValueError
         return value
 
-    return _declare(default, "true or false", description, str(default).lower(), convert, (False, True))
+    if default is not None:
+        default_text = str(default).lower()
+    return _declare(default, "true or false", description, default_text, convert, (False, True))
 
 
 def choice(

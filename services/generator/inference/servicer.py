@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
 from ganpress.inference import grpc_service_pb2 as pb
 from ganpress.inference.grpc_service_pb2_grpc import GRPCInferenceServiceServicer
 
+from services.common.access import charge
 from services.common.errors import status_of
 from services.common.streams import in_order
 from services.common.version import GANPRESS_VERSION
@@ -21,6 +23,7 @@ from services.generator.inference.errors import ERRORS, UnsupportedError
 from services.generator.inference.metadata import Limits, model_config, model_metadata
 from services.generator.inference.reports import index_entry, statistics_of
 from services.generator.inference.tensors import add_output
+from services.generator.messages import caller_of
 from services.generator.metrics import GeneratorMetrics
 from services.generator.models import VERSION_PATTERN
 from services.generator.sampler import Sampler
@@ -83,7 +86,7 @@ class InferenceServicer(GRPCInferenceServiceServicer):
 
     async def ModelInfer(self, request: pb.ModelInferRequest, context: Any) -> pb.ModelInferResponse:
         """Draws images."""
-        return await self._infer(request, context.peer())
+        return await self._infer(request, caller_of(context))
 
     async def ModelStreamInfer(
         self, request_iterator: AsyncIterator[pb.ModelInferRequest], context: Any
@@ -93,12 +96,12 @@ class InferenceServicer(GRPCInferenceServiceServicer):
         A failing request is answered by a message; with the metadata `triton_grpc_error: true` it ends the
         stream with its status.
         """
-        peer = context.peer()
+        caller = caller_of(context)
         ends_on_error = ("triton_grpc_error", "true") in (context.invocation_metadata() or ())
 
         async def answer(request: pb.ModelInferRequest) -> pb.ModelStreamInferResponse:
             try:
-                response = await self._infer(request, peer)
+                response = await self._infer(request, caller)
             except Exception as error:
                 if ends_on_error:
                     raise
@@ -183,7 +186,10 @@ class InferenceServicer(GRPCInferenceServiceServicer):
             asked = Asked.of(request, served, caller, self._limits.max_count)
             self._metrics.statistics.input_read(lane, time.perf_counter() - arrived_s)
             with served.draw(
-                Wanted(asked.draws, asked.as_pixels), asked.rows, asked.ticket, whole=True
+                Wanted(asked.draws, asked.as_pixels),
+                asked.rows,
+                replace(asked.ticket, charge=charge),
+                whole=True,
             ) as job:
                 parts = [drawn async for drawn in job]
         drawn_s = time.perf_counter()

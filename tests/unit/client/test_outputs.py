@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from client.errors import InputError
-from client.outputs import Output, atomic_file, open_sink
+from client.outputs import Output, open_sink
+from client.writing import atomic_file
 from tests.helpers.cli import read_tar
 
 A = Output("a", ".png", b"image a", {".json": b"{}"})

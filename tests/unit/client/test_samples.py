@@ -39,8 +39,8 @@ def test_files_with_one_key_are_one_sample() -> None:
     source = Source.of_stream(io.BytesIO(tar))
     assert source.is_stream
     assert list(source) == [
-        Sample("a/x", "a/x.png", PNG, {".json": b"{}", ".cls": b"3"}),
-        Sample("y.v1", "y.v1.PNG", PNG),
+        Sample("a/x", "a/x.png", PNG, {".json": b"{}", ".cls": b"3"}, file_name="a/x.png"),
+        Sample("y.v1", "y.v1.PNG", PNG, file_name="y.v1.PNG"),
     ]
     assert source.skipped == 1
 
@@ -88,7 +88,7 @@ def test_compressed_tars_are_read(mode: str) -> None:
         member = tarfile.TarInfo("a.png")
         member.size = len(PNG)
         tar.addfile(member, io.BytesIO(PNG))
-    assert of_tar(buffer.getvalue()) == [Sample("a", "a.png", PNG)]
+    assert of_tar(buffer.getvalue()) == [Sample("a", "a.png", PNG, file_name="a.png")]
     assert isinstance(of_tar(buffer.getvalue()[: len(buffer.getvalue()) // 2])[-1], Rejected)
 
 

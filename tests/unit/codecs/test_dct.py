@@ -19,7 +19,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from services.compressor.codecs import CorruptDataError, Pixels, TooManyPixelsError, decode, get_codec, psnr
+from services.compressor.codecs import (
+    CorruptDataError,
+    InvalidOptionError,
+    Pixels,
+    TooManyPixelsError,
+    decode,
+    get_codec,
+    psnr,
+)
 from services.compressor.codecs.container import Container
 from tests.golden.renew import EXPECTED, GOLDEN
 from tests.helpers.images import smooth_image
@@ -81,6 +89,14 @@ def test_default_is_quality_80() -> None:
     """Without threshold and quality the quality is 80."""
     image = smooth_image(40, 40)
     assert get_codec("dct").encode(image) == get_codec("dct", quality=80).encode(image)
+
+
+@pytest.mark.parametrize("options", [{"effort": "fast"}, {"threshold": 0.02}])
+def test_filter_without_its_mode(options: dict[str, Any]) -> None:
+    """A filter is refused where there is none; to want none is accepted."""
+    with pytest.raises(InvalidOptionError, match="postfilter"):
+        get_codec("dct", postfilter=True, **options)
+    assert get_codec("dct", postfilter=False, **options)
 
 
 def test_alpha_is_kept_exactly() -> None:

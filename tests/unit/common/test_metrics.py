@@ -13,7 +13,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from services.common.metrics import code_name
-from services.common.server import AddressError, Server, ServerOptions
+from services.common.server import Server, ServerOptions
+from services.common.starting import AddressError
 from services.common.version import GANPRESS_VERSION
 from tests.helpers.servers import metrics_url
 from tests.unit.common.test_server import SlowLifecycle, failing_services

@@ -22,7 +22,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from services.common.health import Health
-from services.common.server import MAX_MESSAGE_BYTES, AddressError, Api, Server, ServerOptions, Service
+from services.common.server import MAX_MESSAGE_BYTES, Api, Server, ServerOptions, Service
+from services.common.starting import AddressError
 from tests.helpers.servers import serving
 
 GENERATOR = "ganpress.v1.GeneratorService"
@@ -413,4 +414,4 @@ async def test_socket_in_use(tmp_path):
 async def test_bad_address(address):
     """An address that makes no sense is refused with a sentence that names it."""
     with pytest.raises(AddressError, match="cannot listen on"):
-        await Server([]).start(address)
+        await Server([], ServerOptions(insecure=True)).start(address)

@@ -187,7 +187,7 @@ async def test_too_many_pixels(stub: Any, width_px: int, height_px: int) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (CodecOptions(), "set the options of one of avif, dct"),
+        (CodecOptions(), "set the options of one of auto, avif, dct"),
         (CodecOptions(dct=codec_pb2.DctOptions(threshold=1)), "threshold takes above 0, below 1, not 1"),
         (CodecOptions(dct=codec_pb2.DctOptions(threshold=0.1, quality=9)), "threshold or quality, not both"),
         (CodecOptions(kmeans=codec_pb2.KmeansOptions(k=0)), "k takes 1..256, not 0"),

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
+import numba
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from services.compressor.warm_up import unpack_cache
+from services.compressor.codecs import Pixels
+from services.compressor.codecs.png import Png
+from services.compressor.warm_up import compile_codec, unpack_cache
 from tests.helpers.servers import server_process
 
 _COMPILES_NOTHING = """
@@ -47,6 +51,28 @@ def test_warm_codecs_compile_nothing() -> None:
         [sys.executable, "-c", _COMPILES_NOTHING], capture_output=True, text=True, check=False
     )
     assert (found.returncode, found.stdout) == (0, ""), found.stderr
+
+
+@dataclass(frozen=True)
+class CompiledPng(Png):
+    """PNG by way of a function that Numba compiles."""
+
+    def _encode(self, image: Pixels) -> bytes:
+        assert _copied(image).shape == image.shape
+        return super()._encode(image)
+
+
+@numba.njit
+def _copied(image: Pixels) -> Pixels:
+    return image.copy()
+
+
+def test_compiling_is_announced_once() -> None:
+    """Whoever waits is told that code is compiled, once and only where it is not compiled already."""
+    announced: list[str] = []
+    for _ in range(2):
+        compile_codec(CompiledPng(), lambda: announced.append("compiling"))
+    assert announced == ["compiling"]
 
 
 async def test_not_serving_before_warm() -> None:

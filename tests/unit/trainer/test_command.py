@@ -12,6 +12,8 @@ import pytest
 from trainer.checkpoint import load, load_config
 from trainer.cli import main
 
+pytestmark = pytest.mark.training
+
 TRAINER = [sys.executable, "-m", "trainer"]
 FLAGS = [
     "--image-size-px", "32", "--z-dim", "8", "--generator-features", "4", "--discriminator-features", "4",

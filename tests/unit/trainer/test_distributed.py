@@ -20,6 +20,8 @@ from trainer.data.prepare import prepare
 from trainer.distributed import Group
 from trainer.loop import Trainer
 
+pytestmark = pytest.mark.training
+
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
 COMPARED = [preset for preset in ("dcgan", "cgan", "wgan-gp") if preset in PRESETS]
 

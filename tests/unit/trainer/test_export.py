@@ -19,6 +19,8 @@ from trainer.data.dataset import data_record
 from trainer.data.prepare import prepare
 from trainer.export import CardText, ExportError, export
 
+pytestmark = pytest.mark.training
+
 TEXT = CardText("little-cars", 3, "Tiny.", ("Learned nothing.",), "Test use.")
 
 

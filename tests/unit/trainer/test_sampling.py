@@ -12,6 +12,8 @@ from trainer.config import resolve
 from trainer.data.dataset import Dataset, data_record
 from trainer.sampling import draw, label_index, load_generator, to_uint8
 
+pytestmark = pytest.mark.training
+
 
 @pytest.fixture
 def run(tiny: dict[str, object], tmp_path: Path) -> Path:

@@ -14,11 +14,19 @@ from services.compressor.codecs.dct.header import pack_payload, unpack_payload
 from services.compressor.codecs.dct.picture import decode_planes, encode_planes
 from services.compressor.codecs.dct.plan import Plan
 from services.compressor.codecs.dct.priors import PRIORS
-from services.compressor.codecs.errors import CorruptDataError, InvalidOptionError
+from services.compressor.codecs.errors import (
+    CorruptDataError,
+    InvalidOptionError,
+    TooManyPixelsError,
+    UnsupportedImageError,
+)
 from services.compressor.codecs.options import choice, flag, real, whole
 from services.compressor.codecs.registry import register
 
 DEFAULT_QUALITY = 80
+
+MAX_SIDE_PX = 65_535
+"""Longest side, as of JPEG: planes are filled up to whole blocks, which makes eight rows of one."""
 
 _CONTAINER_CODEC = 1
 
@@ -69,7 +77,11 @@ class Dct(Codec):
     tune: str = choice(
         "perceptual", ("psnr", "perceptual"), "What is kept best: every error's square, or what eyes notice."
     )
-    postfilter: bool = flag(True, "Filters the decoded planes towards the original; not when fast.")
+    postfilter: bool | None = flag(
+        None,
+        "Filters the decoded planes towards the original; not when fast, not with threshold.",
+        default_text="true; false when fast or with threshold",
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,6 +90,14 @@ class Dct(Codec):
                 "dct takes threshold or quality, not both "
                 f"(threshold {self.threshold:g}, quality {self.quality})"
             )
+        if self.postfilter and not self._can_filter:
+            raise InvalidOptionError(
+                "dct filters only with effort best and without threshold; leave postfilter out or false"
+            )
+
+    @property
+    def _can_filter(self) -> bool:
+        return self.effort == "best" and self.threshold is None
 
     @classmethod
     def decode(cls, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
@@ -85,6 +105,11 @@ class Dct(Codec):
         file = container.unpack(data, max_pixels=max_pixels)
         if file.codec != _CONTAINER_CODEC:
             raise CorruptDataError(f"the GanPress file is of codec {file.codec}, not of dct (1)")
+        if max(file.height_px, file.width_px) > MAX_SIDE_PX:
+            raise TooManyPixelsError(
+                f"the DCT file has {file.width_px} x {file.height_px} pixels; "
+                f"a side has at most {MAX_SIDE_PX}"
+            )
         header, alpha, stream = unpack_payload(file.payload, channels=file.channels, priors=len(PRIORS))
         decoded = decode_planes(header, stream, file.height_px, file.width_px, 1 if file.channels == 1 else 3)
         image = colour.join(
@@ -97,6 +122,13 @@ class Dct(Codec):
         if alpha is None:
             return image
         return np.dstack([image, decode_alpha(alpha, file.height_px, file.width_px)])
+
+    def _check_image(self, image: Pixels) -> None:
+        height_px, width_px, _ = image.shape
+        if max(height_px, width_px) > MAX_SIDE_PX:
+            raise UnsupportedImageError(
+                f"dct takes sides of up to {MAX_SIDE_PX} pixels, not {width_px} x {height_px}"
+            )
 
     def _encode(self, image: Pixels) -> bytes:
         height_px, width_px, channels = image.shape
@@ -119,5 +151,5 @@ class Dct(Codec):
             is_halved=has_color and color_space == "ycbcr" and subsampling == "420",
             is_fast=is_fast,
             is_perceptual=self.tune == "perceptual",
-            is_filtered=self.postfilter and not is_fast and self.threshold is None,
+            is_filtered=self._can_filter and self.postfilter is not False,
         )

@@ -22,7 +22,7 @@ from services.compressor.codecs.repack.scan_encoding import encode_scan
 from services.compressor.codecs.repack.syntax import Frame, Reader, Scan
 
 CONTAINER_CODEC = 3
-MAX_JPEG_BYTES = 1 << 28
+MAX_JPEG_BYTES = 1 << 26
 """Largest JPEG that is repacked or restored."""
 
 _LZMA, _ZEROS, _PADDING, _SPLITS, _TRAINED = 1, 2, 4, 8, 16
@@ -143,6 +143,8 @@ def _read_fixed(payload: bytes) -> tuple[int, int, list[int], int]:
                 f"the GanPress file announces {size} bytes; at most {MAX_JPEG_BYTES} are read"
             )
         sizes.append(size)
+    if sizes[1] > sizes[0]:
+        raise CorruptDataError(f"the GanPress file announces {sizes[1]} bytes of a JPEG that has {sizes[0]}")
     if flags & ~_ALL_FLAGS:
         raise CorruptDataError(f"the GanPress file has flags {flags}, which have no meaning")
     return flags, checksum, sizes, position

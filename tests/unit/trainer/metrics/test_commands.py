@@ -13,6 +13,8 @@ from trainer.config import resolve
 from trainer.data.dataset import data_record
 from trainer.data.sets import PreparedSet
 
+pytestmark = pytest.mark.training
+
 
 def command(*args: str | Path) -> int:
     """Runs the trainer in this process and returns its exit code."""

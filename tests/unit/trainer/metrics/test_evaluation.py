@@ -20,6 +20,8 @@ from trainer.metrics.record import Evaluation
 from trainer.metrics.targets import Target, open_target
 from trainer.pictures import picture
 
+pytestmark = pytest.mark.training
+
 CPU = torch.device("cpu")
 HOG = [extractor("hog")]
 

@@ -15,7 +15,7 @@ from trainer.metrics.labels import fit_probe
 from trainer.metrics.manifold import manifold
 from trainer.metrics.memorising import copying, nearest
 
-pytestmark = pytest.mark.data
+pytestmark = [pytest.mark.data, pytest.mark.training]
 LABELS = ("convertible", "pickup", "suv")
 
 

@@ -21,6 +21,8 @@ from trainer.study.record import RecordError, StudyRecord
 from trainer.study.running import Shown, StoppedError, Task, do_runs, open_study
 from trainer.study.sets import open_run_set
 
+pytestmark = pytest.mark.training
+
 NOTHING = Measuring([])
 
 
