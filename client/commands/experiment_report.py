@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from client.errors import InputError
-from client.outputs import atomic_file
 from client.terminal import note
+from client.writing import atomic_file
 
 if TYPE_CHECKING:
     from client.experiment.report.blocks import Report

@@ -12,7 +12,7 @@ from typing import Any, cast
 from client.experiment.report.blocks import Chart, Column, Panel, Series, Table
 from client.experiment.report.data import Results
 from client.experiment.report.groups import Means, Source
-from client.experiment.report.measures import MEASURES, Families, Interval, bootstrap, is_swept
+from client.experiment.report.measures import MEASURES, Families, Interval, bootstrap, covered, is_swept
 
 ANCHOR = "jpeg"
 """The codec that BD-rates are taken against: Pillow's JPEG, which is libjpeg-turbo."""
@@ -68,11 +68,8 @@ def chart(sources: Sequence[Source], means: Sequence[Means], families: Families)
     panels = [panel for panel in panels if panel.series]
     if not panels:
         return None
-    shown = {
-        one.column: one.titled
-        for one in MEASURES
-        if any(one.column in series.y for panel in panels for series in panel.series)
-    }
+    measures = covered([[name for series in panel.series for name in series.y] for panel in panels])
+    shown = {one.column: one.titled for one in measures}
     caption = (
         "Mean quality over mean bits per pixel (a logarithmic scale); a line joins the settings of a "
         "codec. Point at a "

@@ -50,6 +50,12 @@ MEASURES = (
 """In the order in which they decide: the closest to what people see first."""
 
 
+def covered(panels: Sequence[Sequence[str]]) -> list[Measure]:
+    """Returns the measures that panels have, by their columns; those that most have first."""
+    counts = {one: sum(one.column in panel for panel in panels) for one in MEASURES}
+    return [one for one in sorted(MEASURES, key=lambda one: -counts[one]) if counts[one]]
+
+
 @dataclass(frozen=True)
 class Interval:
     """A mean with its confidence interval."""
@@ -93,7 +99,7 @@ def bootstrap(values: Sequence[float]) -> Interval:
 
 
 class Families:
-    """The curves that settings are points of, each with a colour that is the same in all charts of areport."""
+    """The curves that settings are points of, each with a colour of its own in all charts of a report."""
 
     def __init__(self, settings: Iterable[tuple[str, str]]) -> None:
         """Takes codecs and settings in the plan's order.

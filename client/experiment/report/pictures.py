@@ -15,7 +15,7 @@ from client.experiment.report.groups import Source
 from client.experiment.report.measures import SEARCH
 from services.compressor.codecs import decode
 
-MAX_BYTES = 5_500_000
+MAX_BYTES = 4_500_000
 """Of all pictures together: base64 makes them a third larger, and the page is to stay under 10 MB."""
 MAX_SIDE_PX = 768
 """Of larger images the middle is shown."""
@@ -98,7 +98,7 @@ def _quality(psnr_db: float | None, ssim: float | None) -> str:
 
 
 def _picture(title: str, detail: str, data: bytes) -> Picture:
-    """Returns a picture that browsers show: the file itself where they can, else its pixels as losslessWebP."""
+    """Returns a picture that browsers show: the file itself, or else its pixels as lossless WebP."""
     pixels = decode(data)
     height_px, width_px = pixels.shape[:2]
     media_type = _media_type(data)

@@ -109,7 +109,7 @@ def compression_table(sources: Sequence[Source], means: Sequence[Means]) -> Tabl
 
 
 def overview(sources: Sequence[Source], means: Sequence[Means]) -> Table | None:
-    """Returns how much smaller each of the study's settings made the images, the study first; Nonewithout any."""
+    """Returns how much smaller each of the study's settings made images, the study's own first."""
     settings = dict.fromkeys((row.codec, row.setting) for row in COMPRESSION)
     found = {(one.source, one.codec, one.setting): one.compression_percent for one in means}
     shown = [key for key in settings if any((source.name, *key) in found for source in sources)]
@@ -122,9 +122,9 @@ def overview(sources: Sequence[Source], means: Sequence[Means]) -> Table | None:
     ]
     theirs = {(row.kind, row.codec, row.setting): row.smaller_by_percent for row in COMPRESSION}
     rows: list[list[Value]] = [
-        ["**the study’s photograph** (640×480)", 1, *(theirs.get(("real", *key)) for key in shown)],
+        ["**the study's photograph** (640×480)", 1, *(theirs.get(("real", *key)) for key in shown)],
         [
-            "**the study’s grid of generated images** (664×331)",
+            "**the study's grid of generated images** (664×331)",
             1,
             *(theirs.get(("generated", *key)) for key in shown),
         ],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 from client.experiment.report.blocks import Block, Points, Table, Text, minus
 from client.experiment.report.curves import mean_rates
 from client.experiment.report.data import Results
 from client.experiment.report.groups import Means, Source
+from client.experiment.report.measures import Interval
 from client.experiment.report.study import COMPRESSION, REFERENCE
 from client.experiment.report.verdict import EqualSize
 
@@ -32,34 +32,34 @@ def summary(
 
 
 def _verdict_of_study(comparisons: Sequence[EqualSize]) -> str:
-    """Says on how many sources the study's order at equal size holds: JPEG, then DCT, then k-means."""
-    known = [
-        one
-        for one in comparisons
-        if one.reference == REFERENCE and {c.codec for c in one.contenders} >= {"dct", "jpeg"}
+    """Says on how many sets the study's order at equal size holds: JPEG, then DCT, then k-means."""
+    known = [one for one in comparisons if one.reference == REFERENCE]
+    parts = [
+        _order(known, kind, noun) for kind, noun in (("real", "photographs"), ("generated", "images of GANs"))
     ]
-    if not known:
-        return ""
-    winners = Counter[str]()
-    ahead = 0
-    for one in known:
-        measure = one.measures[0]
-        by_name = {c.codec: c for c in one.contenders}
-        gap = one.difference(by_name["jpeg"], by_name["dct"], measure)
-        if gap and gap.is_clear:
-            winners["jpeg" if gap.mean > 0 else "dct"] += 1
-        kmeans = by_name.get("kmeans")
-        below = one.difference(by_name["dct"], kmeans, measure) if kmeans else None
-        ahead += bool(below and below.is_clear and below.mean > 0)
-    count = len(known)
-    unclear = count - winners["jpeg"] - winners["dct"]
-    text = (
-        "The study put JPEG before DCT 0.01, and k-means last. At equal size here, JPEG is clearly better "
-        "than our DCT on "
-        f"**{winners['jpeg']} of {count}** sets of images and clearly worse on **{winners['dct']}**"
-    )
-    text += f" ({unclear} are undecided)" if unclear else ""
-    return f"{text}; k-means is clearly behind DCT on **{ahead}**."
+    found = [part for part in parts if part]
+    lead = "The study put JPEG first, DCT 0.01 second and k-means last at equal size. "
+    return lead + " ".join(found) if found else ""
+
+
+def _order(comparisons: Sequence[EqualSize], kind: str, noun: str) -> str:
+    pairs = {("jpeg", "dct"): "JPEG", ("kmeans", "dct"): "k-means"}
+    parts: list[str] = []
+    for (one, other), name in pairs.items():
+        gaps = [gap for own in comparisons if own.source.kind == kind and (gap := _gap(own, one, other))]
+        above, below = (sum(gap.is_clear and (gap.mean > 0) == up for gap in gaps) for up in (True, False))
+        if gaps:
+            parts.append(
+                f"{name} is clearly better than DCT on **{above} of {len(gaps)}** sets and worse on **{below}**"
+            )
+    return f"On {noun} {'; '.join(parts)}." if parts else ""
+
+
+def _gap(comparison: EqualSize, one: str, other: str) -> Interval | None:
+    by_name = {contender.codec: contender for contender in comparison.contenders}
+    if one not in by_name or other not in by_name:
+        return None
+    return comparison.difference(by_name[one], by_name[other], comparison.measures[0])
 
 
 def _best_rate(rates: Table | None) -> str:

@@ -9,10 +9,15 @@ from statistics import fmean
 from client.experiment.report.blocks import Chart, Column, Panel, Series, Table, Value
 from client.experiment.report.data import Results
 from client.experiment.report.groups import Source
-from client.experiment.report.measures import MEASURES, SEARCH, Families, Interval, Measure, bootstrap
-
-SIZE_PERCENT = 90
-"""A codec whose files stay smaller than this share of the reference's could not be made as large."""
+from client.experiment.report.measures import (
+    MEASURES,
+    SEARCH,
+    Families,
+    Interval,
+    Measure,
+    bootstrap,
+    covered,
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,8 @@ def equal_size(results: Results, sources: Sequence[Source]) -> list[EqualSize]:
         "where target_bytes is not null order by cell_index"
     )
     references = results.query(
-        f"select source, $search || codec || ' ' || setting, codec, image, 1.0, {columns} from plain "  # noqa: S608
+        f"select source, $search || codec || case when setting in ('default', 'lossless') then '' "
+        f"else ' ' || setting end, codec, image, 1.0, {columns} from plain "
         "where target_bytes is null order by cell_index",
         search=SEARCH,
     )
@@ -94,34 +100,46 @@ def _contender(codec: str, rows: Sequence[tuple[object, ...]]) -> Contender:
     return Contender(codec, len(rows), 100 * fmean(float(str(row[4])) for row in rows), scores)
 
 
-def best(comparison: EqualSize) -> str:
-    """Returns the verdict on one source in a sentence, with the numbers."""
+def verdicts(comparisons: Sequence[EqualSize]) -> Table:
+    """Returns a row for each source: which codec is best, by how much, and whether that is clear."""
+    columns = [
+        Column("source", "images"),
+        Column("images", "n", "d"),
+        Column("best", "best"),
+        Column("second", "second"),
+        Column("measure", "by"),
+        Column("difference", "ahead by", "+.4g"),
+        Column("low", "95 % from", "+.4g"),
+        Column("high", "to", "+.4g"),
+        Column("verdict", "verdict"),
+    ]
+    caption = (
+        "The best codec of each set by the first of SSIMULACRA2, SSIM and PSNR that it has. A difference "
+        "is clear "
+        "when its 95 % bootstrap interval leaves zero out."
+    )
+    return Table("verdicts", caption, columns, [_verdict(one) for one in comparisons])
+
+
+def _verdict(comparison: EqualSize) -> list[Value]:
     measure = comparison.measures[0]
     ranking = comparison.ranking(measure)
-    if len(ranking) < 2:
-        return f"**{comparison.source.name}**: too few images reached the size of `{comparison.reference}`."
-    first, second = ranking[:2]
-    gap = comparison.difference(first, second, measure)
-    assert gap is not None  # noqa: S101 - both have nine images of ten
-    how = (
-        f"is best, ahead of `{second.codec}`" if gap.is_clear else f"is not clearly ahead of `{second.codec}`"
-    )
-    scores = ", ".join(
-        f"{one.codec} {fmean(one.scores[measure.column].values()):{measure.form}}" for one in ranking
-    )
-    smaller = [one for one in ranking if one.size_percent < SIZE_PERCENT]
-    sizes = ", ".join(f"`{one.codec}` {one.size_percent:.0f} %" for one in smaller)
-    return (
-        f"**{comparison.source.name}**: `{first.codec}` {how}, by **{measure.difference(gap.mean)}** "
-        f"({_range(gap, measure)}, n = {gap.count}). {measure.title}: {scores}."
-        + (f" At most, files became as large as: {sizes} of the reference's." if smaller else "")
-    )
-
-
-def _range(gap: Interval, measure: Measure) -> str:
-    if gap.low is None or gap.high is None:
-        return "no interval"
-    return f"95 % interval {measure.difference(gap.low)} to {measure.difference(gap.high)}"
+    gap = comparison.difference(*ranking[:2], measure) if len(ranking) > 1 else None
+    if gap is None:
+        reason = "too few images reached the size"
+        return [comparison.source.title, comparison.images, *[None] * 6, reason]
+    verdict = "clear" if gap.is_clear else "one image only" if gap.count == 1 else "not clear"
+    return [
+        comparison.source.title,
+        gap.count,
+        ranking[0].codec,
+        ranking[1].codec,
+        measure.titled,
+        gap.mean,
+        gap.low,
+        gap.high,
+        verdict,
+    ]
 
 
 def table(comparisons: Sequence[EqualSize]) -> Table:
@@ -169,7 +187,7 @@ def _cells(comparison: EqualSize, one: Contender, measure: Measure) -> list[Valu
 
 def chart(comparisons: Sequence[EqualSize], families: Families) -> Chart:
     """Returns a chart of the differences from the reference."""
-    measures = [one for one in MEASURES if any(one in comparison.measures for comparison in comparisons)]
+    measures = covered([[one.column for one in comparison.measures] for comparison in comparisons])
     panels = [
         Panel(
             comparison.source.title,
@@ -181,7 +199,9 @@ def chart(comparisons: Sequence[EqualSize], families: Families) -> Chart:
     caption = (
         f"How much better (right) or worse (left) each codec is than {' or '.join(references)} when its "
         "file is as large: "
-        "mean over the images, with the 95 % bootstrap interval of the mean."
+        "mean over the images, with the 95 % bootstrap interval of the mean. Some codecs cannot be made as "
+        "large: the "
+        "table has their sizes."
     )
     titles = {one.column: f"{one.titled}, difference" for one in measures}
     return Chart("equal-size", "intervals", caption, "", titles, panels)

@@ -12,7 +12,7 @@ WEBP_QUALITY = 90
 """PNG would make a page ten times as large."""
 MAX_WIDTH_PX = 1400
 MAX_HEIGHT_PX = 1400
-"""Of larger grids the upper left part is taken, which is whole rows and columns in ours of 64 px and amargin."""
+"""Of larger grids the upper left part is taken."""
 
 
 def read_picture(data: bytes, title: str, detail: str) -> Picture | None:

@@ -120,7 +120,7 @@ def _times_row(run: Run) -> list[Value]:
 
 
 def times_chart(runs: Sequence[Run]) -> Chart | None:
-    """Returns the study's times, and what its work takes at our speed; None when there is nothing tocompare."""
+    """Returns the study's times, and what its work takes at our speed; None when there is no pair."""
     both = [(run.name, run.published.duration_s, run.at_study_size_s) for run in runs if run.published]
     pairs = [(name, theirs / 60, ours / 60) for name, theirs, ours in both if ours]
     if not pairs:

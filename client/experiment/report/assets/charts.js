@@ -141,14 +141,14 @@
       const plot = document.createElement("div");
       frame.append(title, plot);
       this.figure.querySelector(".panels").append(frame);
-      const state = { panel, plot, at: -1 };
+      const state = { element: frame, panel, plot, at: -1 };
       frame.addEventListener("keydown", (event) => this.step(state, event));
       frame.addEventListener("blur", () => this.point(state, "pointerleave", [0, 0]));
       return state;
     }
 
     draw(force = false) {
-      const width = this.frames[0].plot.clientWidth;
+      const width = this.frames.find((frame) => !frame.element.hidden)?.plot.clientWidth ?? this.width;
       if (!width || (width === this.width && !force)) return;
       this.width = width;
       const data = this.frames.map(({ panel }) =>
@@ -158,7 +158,8 @@
         frame.at = -1;
         const all = this.kind.ownScale ? data[i] : data.flat();
         frame.plot.replaceChildren();
-        if (!data[i].length) { frame.plot.textContent = "Not measured."; return; }
+        frame.element.hidden = !data[i].length;  // not measured, or hidden in the legend
+        if (!data[i].length) return;
         frame.chart = Plot.plot({
           width, height: this.kind.height?.(data[i]) ?? Math.round(Math.min(340, Math.max(230, width * 0.62))),
           marginTop: 24, marginRight: 10,
