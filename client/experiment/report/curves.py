@@ -112,7 +112,7 @@ def bd_rates(results: Results, families: Families) -> Table | None:
     measures = [one for one in MEASURES if one.column != "psnr_y_db"]
     columns = ", ".join(one.column for one in measures)
     rows = results.query(
-        f"select source, image, codec, setting, bits_per_pixel, {columns} from plain "  # noqa: S608
+        f"select source, image, codec, setting, bits_per_pixel, {columns} from plain "
         "where target_bytes is null order by cell_index"
     )
     curves: dict[tuple[str, str, str], list[tuple[float, ...]]] = {}

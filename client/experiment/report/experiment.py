@@ -59,13 +59,13 @@ def _bd_rates(results: Results, families: Families) -> Table | None:
 def _verdict(comparisons: Sequence[verdict.EqualSize], families: Families) -> Section | None:
     if not comparisons:
         return None
+    text = (
+        "For each image a codec's quality was searched until its file was as large as the reference's, or "
+        "just below."
+    )
     blocks: list[Block] = [
-        Text(
-            "For each image a codec's quality was searched until its file was as large as the reference's, "
-            "or just "
-            "below. A difference counts as clear when its 95 % bootstrap interval leaves zero out."
-        ),
-        Points([verdict.best(one) for one in comparisons]),
+        Text(text),
+        verdict.verdicts(comparisons),
         verdict.chart(comparisons, families),
         verdict.table(comparisons),
     ]

@@ -88,7 +88,7 @@ def means(results: Results) -> list[Means]:
         f"avg({one.column}) filter (isfinite({one.column})), bool_or(isinf({one.column}))" for one in MEASURES
     )
     rows = results.query(
-        "select source, codec, setting, count(*), avg(original_bytes), avg(compressed_bytes), "  # noqa: S608
+        "select source, codec, setting, count(*), avg(original_bytes), avg(compressed_bytes), "
         "avg(bits_per_pixel), count(*) filter (isinf(psnr_rgb_db)), coalesce(median(encode_ms), 0), "
         f"coalesce(median(decode_ms), 0), {qualities} "
         "from plain group by source, codec, setting order by min(cell_index)"

@@ -8,6 +8,7 @@ import json
 import math
 from typing import Any
 
+from client.errors import InputError
 from client.experiment.report.blocks import Block, Chart, Code, Points, Report, Table, Text, Value
 
 MAIN_TABLES = ("settings", "times", "runs")
@@ -15,14 +16,20 @@ MAIN_TABLES = ("settings", "times", "runs")
 
 
 def to_csv(report: Report) -> str:
-    """Returns the report's main table as CSV, with column names for programs; None is an empty cell."""
+    """Returns the report's main table as CSV, with column names for programs; None is an empty cell.
+
+    Raises:
+        InputError: It has none.
+    """
     tables = {
         block.name: block
         for section in report.sections
         for block in section.blocks
         if isinstance(block, Table)
     }
-    table = next(tables[name] for name in MAIN_TABLES if name in tables)
+    table = next((tables[name] for name in MAIN_TABLES if name in tables), None)
+    if table is None:
+        raise InputError("there is no table to write as CSV: choose --format html, md or json")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(column.name for column in table.columns)

@@ -50,7 +50,7 @@ def _order(comparisons: Sequence[EqualSize], kind: str, noun: str) -> str:
         above, below = (sum(gap.is_clear and (gap.mean > 0) == up for gap in gaps) for up in (True, False))
         if gaps:
             parts.append(
-                f"{name} is clearly better than DCT on **{above} of {len(gaps)}** sets and worse on **{below}**"
+                f"{name} clearly beats DCT on **{above} of {len(gaps)}** sets and loses on **{below}**"
             )
     return f"On {noun} {'; '.join(parts)}." if parts else ""
 

@@ -69,7 +69,7 @@ def equal_size(results: Results, sources: Sequence[Source]) -> list[EqualSize]:
     columns = ", ".join(f"{one.column}" for one in MEASURES)
     named = {source.name: source for source in sources}
     rows = results.query(
-        f"select source, setting, codec, image, compressed_bytes / target_bytes, {columns} from plain "  # noqa: S608
+        f"select source, setting, codec, image, compressed_bytes / target_bytes, {columns} from plain "
         "where target_bytes is not null order by cell_index"
     )
     references = results.query(
