@@ -14,8 +14,6 @@ from tests.helpers.reports import run_experiment, write_run
 
 pytestmark = pytest.mark.browser
 CHROMIUM = shutil.which("chromium")
-WIDTHS_PX = (390, 1440)
-THEMES = ("light", "dark")
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +29,8 @@ def report(tmp_path_factory: pytest.TempPathFactory, model_root: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium of the system, without any network."""
+def browser(report: Path) -> Iterator[Browser]:
+    """Chromium of the system; after the report, which needs an event loop of its own."""
     if CHROMIUM is None:
         pytest.skip("there is no chromium")
     with sync_playwright() as playwright:
@@ -42,21 +40,16 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(params=WIDTHS_PX)
-def width_px(request: pytest.FixtureRequest) -> int:
-    """Width of the window."""
-    return request.param
-
-
-@pytest.fixture(params=THEMES)
-def theme(request: pytest.FixtureRequest) -> str:
-    """Colours of the system."""
+@pytest.fixture(params=[(390, "dark"), (1440, "light")], ids=["phone, dark", "desk, light"])
+def window(request: pytest.FixtureRequest) -> tuple[int, str]:
+    """Width of the window in pixels, and colours of the system."""
     return request.param
 
 
 @pytest.fixture
-def page(browser: Browser, report: Path, width_px: int, theme: str) -> Iterator[Page]:
+def page(browser: Browser, report: Path, window: tuple[int, str]) -> Iterator[Page]:
     """The report, opened from disk, offline; nothing may be written to the console."""
+    width_px, theme = window
     context = browser.new_context(
         viewport={"width": width_px, "height": 900},
         color_scheme="dark" if theme == "dark" else "light",
@@ -85,16 +78,19 @@ def column(table: Locator, number: int) -> list[str]:
     return table.locator(f"tbody tr td:nth-child({number})").all_inner_texts()
 
 
-def test_nothing_is_wider_than_the_window(page: Page, width_px: int) -> None:
-    """Tables scroll by themselves; the page does not."""
-    assert page.evaluate("document.documentElement.scrollWidth") == width_px
-
-
-def test_colours_follow_the_system_and_the_buttons(page: Page, theme: str) -> None:
-    """Text and background change places between light and dark, and a choice outlives a reload."""
+@pytest.mark.parametrize(
+    "window", [(390, "light"), (390, "dark"), (1440, "light"), (1440, "dark")], indirect=True
+)
+def test_nothing_is_wider_than_the_window(page: Page, window: tuple[int, str]) -> None:
+    """Tables scroll by themselves; the page does not, and it has the system's colours."""
+    assert page.evaluate("document.documentElement.scrollWidth") == window[0]
     is_dark = luminance(page, "color") > luminance(page, "backgroundColor")
-    assert is_dark == (theme == "dark")
-    other = "light" if theme == "dark" else "dark"
+    assert is_dark == (window[1] == "dark")
+
+
+def test_colours_can_be_chosen(page: Page, window: tuple[int, str]) -> None:
+    """Text and background change places between light and dark, and a choice outlives a reload."""
+    other = "light" if window[1] == "dark" else "dark"
     page.locator(f".theme button[data-theme={other}]").click()
     assert (luminance(page, "color") > luminance(page, "backgroundColor")) == (other == "dark")
     page.reload()
@@ -204,7 +200,7 @@ def test_the_legend_hides_curves_and_the_measure_changes(page: Page) -> None:
     chart.get_by_role("button", name="webp").click()
     assert dots.count() == 8
     chart.get_by_label("Show").select_option("psnr_rgb_db")
-    assert "PSNR (dB)" in chart.locator(".panel svg").first.inner_text()
+    assert "PSNR (dB)" in (chart.locator(".panel svg").first.text_content() or "")
 
 
 def test_everything_is_reached_by_keyboard(page: Page) -> None:
