@@ -30,7 +30,9 @@ class Workload:
         self.name = name
         self.pods: list[Pod] = []
         self._spec: Manifest = deployment["spec"]["template"]["spec"]
-        self._environment = environment(self._spec["containers"][0], manifests) | dict(extra)
+        container = self._spec["containers"][0]
+        image = {f"GANPRESS_{name.upper()}_HOST": "0.0.0.0"}  # what the image itself sets
+        self._environment = image | environment(container, manifests) | dict(extra)
         self._network = network
         self._log = folder / f"{name}.log"
         self._on_change = on_change
