@@ -102,7 +102,7 @@ class GanpressClient(GeneratorCalls, CompressorCalls):
             async for key, data in files:
                 call = self.decompress(data, tolerate=tolerate, restore_file=restore_files, reading=reading)
                 running.append((key, asyncio.create_task(call)))
-                if len(running) == _DECOMPRESS_CALLS:
+                if len(running) == (self.jobs or _DECOMPRESS_CALLS):
                     yield await _decompressed(*running.popleft())
             while running:
                 yield await _decompressed(*running.popleft())
@@ -136,6 +136,7 @@ def run(
     compressor: str | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     security: Security | None = None,
+    jobs: int | None = None,
 ) -> T:
     """Returns what `work(client)` returns: the client for code that is not async.
 
@@ -144,7 +145,11 @@ def run(
 
     async def main() -> T:
         async with GanpressClient(
-            generator=generator, compressor=compressor, timeout_s=timeout_s, security=security
+            generator=generator,
+            compressor=compressor,
+            timeout_s=timeout_s,
+            security=security,
+            jobs=jobs,
         ) as client:
             return await work(client)
 

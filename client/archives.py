@@ -5,18 +5,95 @@ A member's key is the path of its file. Files that belong to an image, such as i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import io
+import os
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from functools import partial
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from client.errors import InputError
+from client.places import find
 from client.samples import Sample
 from services.compressor.codecs import CodecError, codec_class
 from services.compressor.codecs.archive import ArchiveReader, ArchiveWriter, Member
 
 COMPANION = "file"
 """What the archive holds in place of a codec for a file that is no image."""
+
+
+class Collector:
+    """Adds images to an archive, each under a name of its own."""
+
+    def __init__(self, writer: ArchiveWriter, taken: Callable[[str], bool] | None = None) -> None:
+        """Takes the archive and what tells that a name is in it already."""
+        self._writer = writer
+        self._taken = taken
+        self._added: set[str] = set()
+
+    def add(self, sample: Sample) -> tuple[str, int]:
+        """Adds an image and the files that belong to it; returns its name and the number of bytes.
+
+        Raises:
+            InputError: It is no image that GanPress reads, or its name is taken or too long.
+        """
+        name = sample.file_name or sample.name
+        if name in self._added:  # two inputs have a file of this name: keys are always different
+            name = sample.key + PurePosixPath(name).suffix
+        stem = PurePosixPath(name).with_suffix("")
+        files = [(f"{stem}{extension}", data) for extension, data in sample.companions.items()]
+        for file_name in (name, *(name for name, _ in files)):
+            if self._taken and self._taken(file_name):
+                raise InputError(f"the archive has {file_name!r} already: --force puts this in its place")
+        try:
+            self._writer.add(name, sample.image)
+            self._added.add(name)
+            for file_name, data in files:
+                if file_name not in self._added:
+                    self._writer.add(file_name, data, COMPANION)
+                    self._added.add(file_name)
+        except CodecError as error:
+            raise InputError(str(error)) from error
+        return name, len(sample.image) + sum(len(data) for _, data in files)
+
+
+@contextmanager
+def open_archive(name: str) -> Generator[tuple[ArchiveReader, int]]:
+    """Opens an archive in a file, behind a URL or on stdin ("-"); yields it and its number of bytes.
+
+    Raises:
+        InputError: There is none, or it is no archive.
+    """
+    if name == "-":
+        file: BinaryIO = io.BytesIO(sys.stdin.buffer.read())
+    else:
+        places = find([name]).places
+        if len(places) != 1 or not places[0].is_named:
+            raise InputError(f"{name!r} is no archive: name one file")
+        file = places[0].open()
+    with file:
+        try:
+            yield ArchiveReader(file), file.seek(0, os.SEEK_END)
+        except CodecError as error:
+            raise InputError(f"{name}: {error}") from error
+
+
+@contextmanager
+def append_to(path: Path) -> Generator[tuple[ArchiveWriter, ArchiveReader]]:
+    """Opens an archive to add members, and to see what is in it.
+
+    Raises:
+        InputError: There is none, it is no archive, or another program writes to it.
+    """
+    try:
+        with ArchiveWriter.append(path) as writer, ArchiveReader.open(path) as reader:
+            yield writer, reader
+    except FileNotFoundError:
+        raise InputError(f"there is no archive {str(path)!r}: `client archive create` makes one") from None
+    except CodecError as error:
+        raise InputError(f"{path}: {error}") from error
 
 
 def members(file: BinaryIO) -> Iterator[tuple[str, Callable[[], bytes]]]:
@@ -29,8 +106,8 @@ def members(file: BinaryIO) -> Iterator[tuple[str, Callable[[], bytes]]]:
         reader = ArchiveReader(file)
         keys, damaged = list_members(reader)
         for key in keys:
-            member = partial(_read, reader, key)
-            yield _file_name(member, key), lambda member=member: member().data
+            member = partial(read_member, reader, key)
+            yield file_name(member, key), lambda member=member: member().data
     except CodecError as error:
         raise InputError(str(error)) from error
     if damaged:
@@ -46,33 +123,22 @@ def list_members(reader: ArchiveReader) -> tuple[list[str], int]:
 
 def damage(count: int) -> str:
     """Returns the sentence on damaged members."""
-    return f"{count} of its members are damaged and cannot be read"
+    return f"{count} of its members {'is' if count == 1 else 'are'} damaged and cannot be read"
 
 
-def add_sample(writer: ArchiveWriter, sample: Sample) -> int:
-    """Adds an image and the files that belong to it; returns the number of bytes.
+def read_member(reader: ArchiveReader, key: str) -> Member:
+    """Returns a member.
 
     Raises:
-        InputError: It is no image that GanPress reads, or its name is too long.
+        InputError: There is none of this key, or it is damaged.
     """
-    name = sample.file_name or sample.name
-    try:
-        writer.add(name, sample.image)
-        for extension, data in sample.companions.items():
-            writer.add(f"{sample.key}{extension}", data, COMPANION)
-    except CodecError as error:
-        raise InputError(str(error)) from error
-    return len(sample.image) + sum(map(len, sample.companions.values()))
-
-
-def _read(reader: ArchiveReader, key: str) -> Member:
     try:
         return reader.read(key)
     except CodecError as error:
         raise InputError(str(error)) from error
 
 
-def _file_name(member: Callable[[], Member], key: str) -> str:
+def file_name(member: Callable[[], Member], key: str) -> str:
     """Returns the key; one without an extension gets that of the codec whose file it is."""
     if PurePosixPath(key).suffix:
         return key

@@ -14,16 +14,22 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "generate": "Draw images from a generator.",
     "compress": "Compress images.",
     "decompress": "Give compressed images back as PNG.",
+    "evaluate": "Measure what images have lost.",
+    "archive": "Put many images into one file, list them, take them out.",
     "inspect": "Tell what image files are and where they come from.",
+    "seal": "Seal files, so that any change of them is found.",
+    "verify": "Tell what has changed since files were sealed.",
     "models": "List the models, show one's card, load and unload.",
     "codecs": "List the codecs, or show one's options.",
     "serve": "Run both services until stopped.",
     "experiment": "Compare the codecs on generated and real images.",
+    "completion": "Print what makes a shell complete commands.",
 }
 """Short help of each command; the command itself is `client.commands.<name>.<name>`."""
 
@@ -49,6 +55,13 @@ class LazyGroup(click.Group):
         """Writes the commands with their short help, importing none."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Returns the commands and options that begin so, importing none."""
+        commands = [
+            CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)
+        ]
+        return commands + click.Command.shell_complete(self, ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> object:
         """Runs the command; one whose reader has gone ends as if by SIGPIPE."""

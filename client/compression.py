@@ -57,7 +57,7 @@ def goal(
         InputError: More than one is given, or one is out of range.
     """
     targets: dict[str, tuple[float | None, bool, str]] = {
-        "target_bytes": (target_bytes, 1 <= (target_bytes or 1) < 2**63, "a whole number of at least 1"),
+        "target_bytes": (target_bytes, 1 <= _or(target_bytes, 1) < 2**63, "a whole number of at least 1"),
         "target_bpp": (target_bpp, 0 < _or(target_bpp, 1) < math.inf, "a number above 0"),
         "target_psnr_db": (target_psnr_db, 0 < _or(target_psnr_db, 1) <= 100, "above 0, at most 100"),
         "target_ssim": (target_ssim, 0 < _or(target_ssim, 1) <= 1, "above 0, at most 1"),

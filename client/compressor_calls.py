@@ -100,12 +100,12 @@ class CompressorCalls(Connections):
         """Compresses many images over one stream: one outcome for each request, in their order.
 
         Takes requests, which are pairs of a key and a request, only as fast as answers come: at any
-        time at most 32 of them or 128 MB are under way. What `requests` raises is raised here after the
-        outcomes of all that it gave before.
+        time at most 32 of them (or `jobs`), or 128 MB, are under way. What `requests` raises is raised
+        here after the outcomes of all that it gave before.
         """
         connection = await self.connect("compressor")
         call = CompressorServiceStub(connection.channel).CompressStream()
-        window = Window(_WINDOW_ITEMS, _WINDOW_BYTES)
+        window = Window(self.jobs or _WINDOW_ITEMS, _WINDOW_BYTES)
 
         async def send() -> None:
             try:

@@ -43,14 +43,17 @@ class Connections:
         compressor: str | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         security: Security | None = None,
+        jobs: int | None = None,
     ) -> None:
-        """Takes the addresses, `HOST:PORT` or `unix:PATH`, and how to speak to the servers there.
+        """Takes where the services are and how they are used.
 
         Args:
-            generator: Address of the generator.
-            compressor: Address of the compressor.
+            generator: Address, `HOST:PORT` or `unix:PATH`; None starts one in this process.
+            compressor: The same for the compressor.
             timeout_s: Longest wait for any one answer.
             security: TLS and token; None: plain text.
+            jobs: Images worked on at a time, by a compressor in this process or sent to a server; None
+                leaves it to them.
 
         Raises:
             InputError: An address is none.
@@ -60,9 +63,11 @@ class Connections:
         self._security = security
         self._connections: dict[ServiceName, Connection] = {}
         self._connecting = asyncio.Lock()
-        self._embedded = EmbeddedServers()
+        self._embedded = EmbeddedServers(compressor_threads=jobs or 0)
         self.timeout_s = timeout_s
         """Longest wait for any one answer."""
+        self.jobs = jobs
+        """Images worked on at a time."""
 
     async def __aenter__(self) -> Self:
         """Returns the client; it connects when it is used."""

@@ -45,7 +45,11 @@ def build_service(name: ServiceName, **flags: object) -> Service:
 class EmbeddedServers:
     """Starts the services of this process; `close` stops them."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, compressor_threads: int = 0) -> None:
+        """Takes the threads of a compressor; 0 leaves that to its settings."""
+        self._flags = dict(_FLAGS)
+        if compressor_threads:
+            self._flags["compressor"] = {**_FLAGS["compressor"], "threads": compressor_threads}
         self._dir: Path | None = None
         self._servers: list[Server] = []
 
@@ -55,7 +59,7 @@ class EmbeddedServers:
         Raises:
             GanpressError: It cannot start: a bad setting, no model, no free port.
         """
-        service = build_service(name, **_FLAGS[name])
+        service = build_service(name, **self._flags[name])
         server = Server([service], ServerOptions(grace_s=0))
         try:
             address = await server.start(self._address(name))

@@ -32,13 +32,14 @@ class Connection:
     security: Security = field(default_factory=Security)
     """TLS and token for the servers."""
 
-    def run(self, work: Callable[[GanpressClient], Awaitable[T]]) -> T:
-        """Returns what `work(client)` returns."""
+    def run(self, work: Callable[[GanpressClient], Awaitable[T]], *, jobs: int | None = None) -> T:
+        """Returns what `work(client)` returns; at most `jobs` images are worked on at a time."""
         return run(
             work,
             generator=self.generator,
             compressor=self.compressor,
             timeout_s=self.timeout_s,
+            jobs=jobs,
             security=self.security,
         )
 
@@ -134,6 +135,14 @@ output_option = click.option(
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for machines.")
+
+
+def complete_codec(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:  # noqa: ARG001
+    """Returns the names of codecs that begin so, for the shell."""
+    from client.codec_options import AUTO, codec_names
+
+    return [name for name in (*codec_names(), AUTO, "seed") if name.startswith(incomplete)]
+
 
 inputs_argument = click.argument("inputs", nargs=-1, type=click.Path(allow_dash=True))
 

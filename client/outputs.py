@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, TypeGuard
 
 from client.errors import InputError
 from client.places import is_url
@@ -150,27 +150,45 @@ def open_sink(target: str | None, *, is_stream: bool, force: bool = True) -> Gen
         InputError: stdout is a terminal, the place is none, or a file exists there.
         WriteError: The place cannot be written to.
     """
+    if is_folder(target):
+        if is_url(target):
+            yield UrlFolderSink(target, force=force)
+        else:
+            make_folder(Path(target))
+            yield FolderSink(Path(target), force=force)
+        return
+    name = PurePosixPath(target or "-").name
+    if name.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
+        raise InputError(f"{target}: images hardly shrink by gzip and the like: name a plain .tar")
+    with open_file(target, force=force) as file:
+        if is_stream if is_stdout(target) else name.endswith(".tar"):
+            with write_tar(file) as tar:
+                yield TarSink(tar)
+        else:
+            yield FileSink(file, target or "stdout")
+
+
+@contextmanager
+def open_file(target: str | None, *, force: bool) -> Generator[BinaryIO]:
+    """Opens one file, here or behind a URL, that appears whole or not at all; None or "-" is stdout.
+
+    Raises:
+        InputError: stdout is a terminal, or without force the file exists.
+        WriteError: It cannot be written.
+    """
     if target in (None, "-"):
         if sys.stdout.isatty():
             raise InputError(
                 "images are not written to the terminal: name a place with -o, "
                 "or pipe them on, as in `| client compress -o out/`, or to a file with >"
             )
-        with open_stdout() as file, _written_to(file, is_tar=is_stream) as sink:
-            yield sink
-    elif is_folder(target):
-        if is_url(target):
-            yield UrlFolderSink(target, force=force)
-        else:
-            make_folder(Path(target))
-            yield FolderSink(Path(target), force=force)
+        opened = open_stdout()
+    elif is_url(target):
+        opened = url_file(target, force=force)
     else:
-        name = PurePosixPath(target).name
-        if name.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
-            raise InputError(f"{target}: images hardly shrink by gzip and the like: name a plain .tar")
-        opened = url_file(target, force=force) if is_url(target) else atomic_file(Path(target), force=force)
-        with opened as file, _written_to(file, is_tar=name.endswith(".tar"), path=target) as sink:
-            yield sink
+        opened = atomic_file(Path(target), force=force)
+    with opened as file:
+        yield file
 
 
 def output_path(target: str | None) -> Path | None:
@@ -183,15 +201,6 @@ def is_stdout(target: str | None) -> bool:
     return target in (None, "-")
 
 
-def is_folder(target: str | None) -> bool:
+def is_folder(target: str | None) -> TypeGuard[str]:
     """Tells whether `-o` names a folder: one that exists, or a name that ends in `/`."""
     return target not in (None, "-") and (target.endswith(("/", os.sep)) or Path(target).is_dir())
-
-
-@contextmanager
-def _written_to(file: BinaryIO, *, is_tar: bool, path: str = "stdout") -> Generator[Sink]:
-    if is_tar:
-        with write_tar(file) as tar:
-            yield TarSink(tar)
-    else:
-        yield FileSink(file, path)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
+from collections import Counter
 from typing import Any
 
 import click
-from ganpress.v1.compressor_service_pb2 import CompressionStats, CompressResponse
+from ganpress.v1.compressor_service_pb2 import CompressResponse
 
-from client.codec_options import OptionValue
 from client.errors import InputError, PartialError
 from client.options import Wording
+from client.records import change_word, decibels, size_change
 from client.samples import Sample, Source
 from client.terminal import note
 
@@ -30,6 +30,7 @@ class Report:
         self._done = self._failed = self._left_out = 0
         self._input_bytes = self._output_bytes = 0
         self._psnrs_db: list[float] = []
+        self._losses: Counter[str] = Counter()
 
     def fail(self, name: str, reason: object) -> None:
         """Counts a failure and names it.
@@ -57,8 +58,10 @@ class Report:
         if self._says_each:
             note(f"{sample.name}: done before")
 
-    def measured(self, stats: CompressionStats) -> None:
-        """Adds an image's sizes and quality to the totals."""
+    def measured(self, response: CompressResponse) -> None:
+        """Adds an image's sizes, quality and losses on reading to the totals."""
+        stats = response.stats
+        self._losses.update({change_word(change.kind) for change in response.input.changes if change.is_loss})
         self._input_bytes += stats.input_bytes
         self._output_bytes += stats.output_bytes
         if stats.HasField("psnr_db"):
@@ -112,6 +115,8 @@ class Report:
             change = 100 * (self._output_bytes - self._input_bytes) / self._input_bytes
             summary |= {"input_bytes": self._input_bytes, "output_bytes": self._output_bytes}
             summary["change_percent"] = round(change, 2)
+        if self._losses:
+            summary["losses"] = dict(self._losses)
         self._write_json({"summary": summary})
 
     def _totals(self) -> str:
@@ -119,7 +124,8 @@ class Report:
         if self._input_bytes:
             parts.append(size_change(self._input_bytes, self._output_bytes))
         if self._psnrs_db:
-            parts.append(f"mean PSNR {_decibels(sum(self._psnrs_db) / len(self._psnrs_db))}")
+            parts.append(f"mean PSNR {decibels(sum(self._psnrs_db) / len(self._psnrs_db))}")
+        parts += [f"{kind.replace('_', ' ')} in {count}" for kind, count in sorted(self._losses.items())]
         if self._left_out:
             parts.append(f"{self._left_out} done before")
         if self._source.skipped:
@@ -129,64 +135,6 @@ class Report:
     def _write_json(self, entry: dict[str, Any]) -> None:
         if self._is_json:
             click.echo(json.dumps(entry), err=self._json_to_stderr)
-
-
-def describe(response: CompressResponse, options: dict[str, OptionValue]) -> str:
-    """Returns one image's outcome in the study's terms: size before and after, change in per cent, PSNR."""
-    stats = response.stats
-    parts = [
-        f"{stats.size.width_px}x{stats.size.height_px}",
-        size_change(stats.input_bytes, stats.output_bytes),
-    ]
-    if stats.HasField("psnr_db"):
-        parts.append(f"PSNR {_decibels(stats.psnr_db)}")
-    if stats.HasField("ssim"):
-        parts.append(f"SSIM {stats.ssim:.4f}")
-    parts.append(" ".join([response.codec, *(f"{name}={value}" for name, value in options.items())]))
-    return ", ".join(parts)
-
-
-def compression_record(response: CompressResponse, options: dict[str, OptionValue]) -> dict[str, Any]:
-    """Returns what a sidecar says of a compression: nothing that differs from run to run.
-
-    `psnr_db` is null when nothing was lost, since JSON has no infinity.
-    """
-    stats = response.stats
-    record: dict[str, Any] = {
-        "codec": response.codec,
-        "options": options,
-        "file_extension": response.file_extension,
-        "width_px": stats.size.width_px,
-        "height_px": stats.size.height_px,
-        "channels": stats.size.channels,
-        "input_bytes": stats.input_bytes,
-        "raw_bytes": stats.raw_bytes,
-        "output_bytes": stats.output_bytes,
-        "ratio": stats.ratio,
-        "bits_per_pixel": stats.bits_per_pixel,
-    }
-    if stats.HasField("psnr_db"):
-        record["psnr_db"] = stats.psnr_db if math.isfinite(stats.psnr_db) else None
-    if stats.HasField("ssim"):
-        record["ssim"] = stats.ssim
-    return record
-
-
-def size_change(before_bytes: int, after_bytes: int) -> str:
-    """Returns words like "155.97 KB -> 60.60 KB (-61.15 %)"; 1 KB is 1024 bytes, as in the study."""
-    change_percent = 100 * (after_bytes - before_bytes) / before_bytes
-    return f"{size_text(before_bytes)} -> {size_text(after_bytes)} ({change_percent:+.2f} %)"
-
-
-def size_text(size_bytes: int) -> str:
-    """Returns a size for a reader: "713 B", "60.60 KB", "1.50 MB"."""
-    if size_bytes < 1024:
-        return f"{size_bytes} B"
-    return f"{size_bytes / 1024:.2f} KB" if size_bytes < 2**20 else f"{size_bytes / 2**20:.2f} MB"
-
-
-def _decibels(psnr_db: float) -> str:
-    return f"{psnr_db:.2f} dB" if math.isfinite(psnr_db) else "infinite (lossless)"
 
 
 def _files(count: int) -> str:

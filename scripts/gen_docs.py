@@ -21,6 +21,7 @@ from client.experiment.plan.reading import json_schema
 from services.common.metrics import CallMetrics, build_info
 from services.common.settings import ServiceSettings, accepted_range, choices_of, default_of, env_of, flag_of
 from services.compressor.settings import CompressorSettings
+from services.compressor.workers import Workers
 from services.generator.metrics import GeneratorMetrics
 from services.generator.settings import GeneratorSettings
 
@@ -105,6 +106,7 @@ def prometheus_page() -> str:
             metrics_section("Both services", [*calls.collect(), *build_info().collect()]),
             "The process itself is described by `process_*`: CPU time, memory, open files, start time.\n",
             metrics_section("ganpress-generator", generator.collect()),
+            metrics_section("ganpress-compressor", Workers(1).turns.collect()),
         ]
     )
 

@@ -51,6 +51,23 @@ class Processes:
                 kilobytes += int(match[1]) if match else 0
         return kilobytes / 1024
 
+    def children(self) -> list[int]:
+        """Returns the process ids of their descendants."""
+        return self._pids()[1:]
+
+    def descriptors(self) -> int:
+        """Returns how many files and sockets they hold open."""
+        count = 0
+        for pid in self._pids():
+            with contextlib.suppress(OSError):
+                count += sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+        return count
+
+    @property
+    def log(self) -> str:
+        """All that the processes wrote."""
+        return self._log.read_text(errors="replace")
+
     def _pids(self) -> list[int]:
         found, pending = list[int](), [self._process.pid]
         while pending:

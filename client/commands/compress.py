@@ -19,6 +19,7 @@ from client.errors import GanpressError, InputError, ServiceError
 from client.options import (
     Connection,
     Wording,
+    complete_codec,
     connection_options,
     force_option,
     inputs_argument,
@@ -27,7 +28,9 @@ from client.options import (
     wording_options,
 )
 from client.outputs import Output, is_stdout, open_sink
-from client.report import Report, compression_record, describe
+from client.records import compression_record, describe
+from client.report import Report
+from client.request_options import Reading, Target, goal_options, jobs_option, reading_options
 from client.resuming import compressed_before, digest
 from client.samples import Sample
 from client.terminal import note, open_source, progress
@@ -38,11 +41,16 @@ from client.terminal import note, open_source, progress
 @click.option(
     "-m",
     "--method",
+    "--codec",
+    "method",
     default="dct",
     show_default=True,
     metavar="CODEC",
-    help="Codec, as `client codecs` lists them; or seed, for images from `client generate`.",
+    shell_complete=complete_codec,
+    help="Codec, as `client codecs` lists them; auto, for whichever is best at a goal; or seed, for images "
+    "from `client generate`.",
 )
+@goal_options
 @click.option("--quality", metavar="N", help="Quality, of the codecs that have one.")
 @click.option("--threshold", metavar="SHARE", help="DCT: drop coefficients below this share of the largest.")
 @click.option("--k", metavar="N", help="k-means: number of colours.")
@@ -57,12 +65,14 @@ from client.terminal import note, open_source, progress
     "params",
     multiple=True,
     metavar="NAME=VALUE",
-    help="Any option of the codec; may be repeated.",
+    help="Any option of the codec; may be repeated. Of auto: codecs=webp,avif and judged_by=ssimulacra2.",
 )
+@reading_options
 @click.option("--metrics/--no-metrics", default=True, help="Measure PSNR and SSIM, which costs a decode.")
 @output_option
 @force_option
 @resume_option
+@jobs_option
 @wording_options
 @connection_options("generator", "compressor")
 def compress(
@@ -76,10 +86,13 @@ def compress(
     pack: bool,
     resize: str | None,
     params: Sequence[str],
+    target: Target,
+    reading: Reading,
     metrics: bool,
     output: str | None,
     force: bool,
     resume: bool,
+    jobs: int | None,
     wording: Wording,
 ) -> None:
     """Compress images.
@@ -92,6 +105,7 @@ def compress(
     \b
     client compress photo.jpg --method dct --threshold 0.02 -o photo.gpc
     client compress photos/ --method webp --quality 80 -o small/
+    client compress photo.jpg --codec auto --target-bytes 60KB -o small/
     tar c *.jpg | client compress --method kmeans --k 64 -o small.tar
     client generate --label suv -n 100 | client compress --method seed -o suvs.tar
     """  # noqa: D301 - click keeps the lines after \b as they are
@@ -107,10 +121,10 @@ def compress(
     options |= dict(map(_parse_param, params))
 
     async def work(client: GanpressClient) -> Report:
-        compressing = await _compressing(client, method, options, metrics=metrics)
+        compressing = await _compressing(client, method, options, target, reading, metrics=metrics)
         if not inputs:
             await client.ready(compressing.service)  # while the command before the pipe is at work
-        asked = {"method": method, "options": options}
+        asked = {"method": method, "options": options, **target.asked, **reading.asked}
         is_done = compressed_before(output, asked) if resume else None
         source = await call_in_background(lambda: open_source(inputs, output=output))
         report = Report(source, "compressed", wording, images_on_stdout=is_stdout(output))
@@ -135,7 +149,7 @@ def compress(
                     except (InputError, ServiceError) as error:
                         report.fail(sample.name, error)
                         continue
-                    report.measured(result.stats)
+                    report.measured(result)
                     report.done(sample, describe(result, compressing.given), record)
                 report.check_any()
         except GanpressError:
@@ -143,7 +157,7 @@ def compress(
             raise
         return report
 
-    connection.run(work).finish()
+    connection.run(work, jobs=jobs).finish()
 
 
 @dataclass(frozen=True)
@@ -159,7 +173,13 @@ class _Compressing:
 
 
 async def _compressing(
-    client: GanpressClient, method: str, options: dict[str, OptionValue], *, metrics: bool
+    client: GanpressClient,
+    method: str,
+    options: dict[str, OptionValue],
+    target: Target,
+    reading: Reading,
+    *,
+    metrics: bool,
 ) -> _Compressing:
     """Returns what a method does, its options checked."""
     if method == "seed":
@@ -168,6 +188,8 @@ async def _compressing(
             quality_of,
         )  # loads the codecs, which others leave to a service
 
+        for asked in (*target.asked, *reading.asked):
+            raise InputError(f"the seed codec keeps the image that was generated: it takes no {asked}")
         quality = quality_of(options)
         by_seed = partial(compress_by_seed, client, quality=quality, metrics=metrics)
         return _Compressing("generator", {} if quality is None else {"quality": quality}, by_seed)
@@ -175,7 +197,16 @@ async def _compressing(
 
     async def requests(samples: AsyncIterator[Sample]) -> AsyncIterator[tuple[str, CompressRequest]]:
         async for sample in samples:
-            yield sample.key, compress_request(sample.image, message, skip_metrics=not metrics)
+            yield (
+                sample.key,
+                compress_request(
+                    sample.image,
+                    message,
+                    skip_metrics=not metrics,
+                    goal=target.message,
+                    reading=reading.message,
+                ),
+            )
 
     return _Compressing(
         "compressor", options_given(message), lambda samples: client.compress_many(requests(samples))

@@ -23,7 +23,9 @@ from client.options import (
     wording_options,
 )
 from client.outputs import Output, is_stdout, open_sink
-from client.report import Report, size_text
+from client.records import size_text
+from client.report import Report
+from client.request_options import Reading, jobs_option, reading_options
 from client.resuming import decompressed_before
 from client.terminal import open_source, progress
 
@@ -41,9 +43,11 @@ from client.terminal import open_source, progress
 @click.option(
     "--png", "as_png", is_flag=True, help="Give the pixels of repacked JPEGs, too, instead of the files."
 )
+@reading_options
 @output_option
 @force_option
 @resume_option
+@jobs_option
 @wording_options
 @connection_options("generator", "compressor")
 def decompress(
@@ -51,9 +55,11 @@ def decompress(
     inputs: Sequence[str],
     tolerate: int,
     as_png: bool,
+    reading: Reading,
     output: str | None,
     force: bool,
     resume: bool,
+    jobs: int | None,
     wording: Wording,
 ) -> None:
     """Give compressed images back as PNG.
@@ -88,7 +94,7 @@ def decompress(
                 progress("decompressing", source.total) as bar,
             ):
                 async for outcome in client.decompress_many(
-                    files(), tolerate=tolerate, restore_files=restore_files
+                    files(), tolerate=tolerate, restore_files=restore_files, reading=reading.message
                 ):
                     sample, result = batch.take(outcome.key), outcome.result
                     bar.advance()
@@ -109,7 +115,7 @@ def decompress(
             raise
         return report
 
-    connection.run(work).finish()
+    connection.run(work, jobs=jobs).finish()
 
 
 def _record(result: DecompressResponse, input_bytes: int) -> dict[str, object]:

@@ -55,8 +55,15 @@ def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
+    handler.addFilter(_is_ours_to_see)
     logging.basicConfig(level="INFO" if level == "debug" else level.upper(), handlers=[handler], force=True)
     logging.getLogger("services").setLevel(level.upper())
+
+
+def _is_ours_to_see(record: logging.LogRecord) -> bool:
+    """Leaves out what gRPC says, with a traceback, of each caller that left while it was being answered."""
+    error = record.exc_info[1] if record.exc_info else None
+    return type(error).__name__ != "ExecuteBatchError"
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import grpc
 
 from services.common.errors import StatusTable
+from services.common.turns import BusyError
 from services.compressor.codecs import CodecError, MissingPackageError, TooManyPixelsError
 
 
@@ -21,5 +22,6 @@ ERRORS: StatusTable = {
     MissingPackageError: grpc.StatusCode.FAILED_PRECONDITION,
     TooManyPixelsError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     RequestError: grpc.StatusCode.INVALID_ARGUMENT,
+    BusyError: grpc.StatusCode.RESOURCE_EXHAUSTED,
     ResultTooLargeError: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }

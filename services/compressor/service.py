@@ -20,7 +20,9 @@ logger = logging.getLogger(__name__)
 
 def build_service(settings: CompressorSettings) -> Service:
     """Returns the service; its threads work from start to stop."""
-    workers = Workers(settings.worker_count)
+    workers = Workers(
+        settings.worker_count, queue_size=settings.queue_size, queue_timeout_s=settings.queue_timeout_s
+    )
     servicer = CompressorServicer(workers, max_pixels=settings.max_pixels)
 
     async def start(_: Health) -> None:
@@ -38,4 +40,4 @@ def build_service(settings: CompressorSettings) -> Service:
         ERRORS,
         scope="compress",
     )
-    return Service([api], start, stop)
+    return Service([api], start, stop, [workers.turns])

@@ -23,6 +23,7 @@ from ganpress.v1.input_pb2 import InputOptions
 
 from services.common.access import charge, note, pace
 from services.common.errors import status_of
+from services.common.limits import limits_for_caller
 from services.common.server import MAX_MESSAGE_BYTES
 from services.common.streams import in_order
 from services.common.version import GANPRESS_VERSION
@@ -70,6 +71,16 @@ class CompressorServicer(CompressorServiceServicer):
             max_message_bytes=MAX_MESSAGE_BYTES,
             ganpress_version=GANPRESS_VERSION,
         )
+
+    async def GetLimits(
+        self, request: pb.CompressorServiceGetLimitsRequest, context: Any
+    ) -> pb.CompressorServiceGetLimitsResponse:
+        """Tells the limits."""
+        turns = self._workers.turns
+        limits = limits_for_caller(
+            max_pixels=self._max_pixels, queue_size=turns.max_waiting, queue_timeout_s=turns.max_wait_s
+        )
+        return pb.CompressorServiceGetLimitsResponse(limits=limits)
 
     async def Compress(self, request: pb.CompressRequest, context: Any) -> pb.CompressResponse:
         """Compresses one image."""
@@ -175,12 +186,12 @@ class CompressorServicer(CompressorServiceServicer):
                 ssimulacra2=(await run(_ssimulacra2, original, decoded))[0],
             )
 
-    async def _compress(self, request: pb.CompressRequest) -> pb.CompressResponse:
+    async def _compress(self, request: pb.CompressRequest, *, refusable: bool = True) -> pb.CompressResponse:
         if request.HasField("goal") or request.input != InputOptions():
             raise RequestError("goals and input options are not taken by this server")
         codec = codec_from(request.options)
         run, limit = self._workers.run, self._max_pixels
-        async with self._workers.slot():
+        async with self._workers.slot(refusable=refusable):
             image, input_decode_ms = await run(decode, request.image, max_pixels=limit)
             note(0, image.shape[0] * image.shape[1])
             if isinstance(codec, FileCodec):
@@ -215,7 +226,7 @@ class CompressorServicer(CompressorServiceServicer):
     async def _outcome(self, request: pb.CompressStreamRequest) -> pb.CompressStreamResponse:
         try:
             await pace(1, 0)
-            response = await self._compress(request.request)
+            response = await self._compress(request.request, refusable=False)
         except Exception as error:  # noqa: BLE001 - one member's failure does not end the stream
             return pb.CompressStreamResponse(key=request.key, error=_stream_error(error))
         return pb.CompressStreamResponse(key=request.key, response=response)

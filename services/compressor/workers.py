@@ -11,6 +11,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
+from services.common.access import current_caller
+from services.common.turns import Turns
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -22,10 +25,13 @@ class Workers:
     there are threads, and a task that is cancelled does not start its next step.
     """
 
-    def __init__(self, count: int) -> None:
-        """Takes the number of threads, at least 1; `start` before use."""
+    def __init__(self, count: int, *, queue_size: int = 256, queue_timeout_s: float = 30.0) -> None:
+        """Takes the number of threads, at least 1, and how many tasks may wait for how long.
+
+        `start` before use.
+        """
         self.count = count
-        self._slots = asyncio.Semaphore(count)
+        self.turns = Turns("ganpress_compressor", count, queue_size, queue_timeout_s)
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="compressor")
         self._blas_limit: Any = None
 
@@ -40,9 +46,17 @@ class Workers:
             self._blas_limit.restore_original_limits()
 
     @asynccontextmanager
-    async def slot(self) -> AsyncGenerator[None]:
-        """Waits for a slot and holds it in the context."""
-        async with self._slots:
+    async def slot(self, *, refusable: bool = True) -> AsyncGenerator[None]:
+        """Waits for the caller's turn and holds a slot in the context.
+
+        Args:
+            refusable: As `Turns.turn` takes it.
+
+        Raises:
+            BusyError: Too much waits, or the wait grew too long.
+        """
+        caller = current_caller.get()
+        async with self.turns.turn(caller.name if caller else None, refusable=refusable):
             yield
 
     async def run(self, step: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> tuple[T, float]:

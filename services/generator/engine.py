@@ -14,6 +14,7 @@ from numpy._core._multiarray_umath import __cpu_features__ as cpu_features  # py
 from numpy.typing import NDArray
 
 from services.generator.errors import CorruptModelError
+from services.generator.graph_file import read_graph
 from services.generator.onnx_file import explain
 from services.generator.providers import CPU, ort, provider_list
 
@@ -65,8 +66,10 @@ class Engine(ABC):
     batch_invariant: bool
     """Whether images were the same alone and in batches when the graph was loaded; False on a GPU."""
 
-    def __init__(self, path: Path, *, z_dim: int, labels: int, image_size_px: int, channels: int) -> None:
-        """Takes what the card says of the graph.
+    def __init__(
+        self, path: Path, *, z_dim: int, labels: int, image_size_px: int, channels: int, digest: str = ""
+    ) -> None:
+        """Reads the graph and takes what the card says of it.
 
         Args:
             path: The ONNX file.
@@ -74,7 +77,12 @@ class Engine(ABC):
             labels: Number of labels, 0 for an unconditional model.
             image_size_px: Side of an image.
             channels: Samples a pixel.
+            digest: SHA-256 that the file has to have; empty: any.
+
+        Raises:
+            CorruptModelError: It is another file, or nothing to run.
         """
+        self._graph = read_graph(path, digest)
         self._path = path
         self._z_dim = z_dim
         self._labels = labels
@@ -116,6 +124,23 @@ class Engine(ABC):
     @abstractmethod
     def _compute(self, feed: dict[str, Any], *, has_machine: bool) -> NDArray[np.float32]:
         """Runs the graph; the answer is the caller's own."""
+
+    def _open(self, providers: Sequence[Any] = (CPU,), threads: int = 1) -> Any:
+        """Returns a session of ONNX Runtime for the graph that was read.
+
+        Raises:
+            CorruptModelError: It is not a graph that ONNX Runtime knows how to run.
+        """
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 4
+        # Threads that spin for work take the cores from what else a server has to do.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            return ort.InferenceSession(self._graph, options, providers=list(providers))
+        except Exception as error:  # ONNX Runtime raises a class of its own for each kind of damage
+            raise CorruptModelError(f"{self._path} cannot be loaded: {explain(error)}") from error
 
     def _check_tensors(self, session: Any) -> None:
         """Compares inputs and outputs of the graph, open in ONNX Runtime, with the card's."""
@@ -164,6 +189,7 @@ class OnnxEngine(Engine):
         labels: int,
         image_size_px: int,
         channels: int,
+        digest: str = "",
         provider: str = CPU,
         threads: int = 1,
         max_batch_size: int = 32,
@@ -177,6 +203,7 @@ class OnnxEngine(Engine):
             labels: Number of labels, 0 for an unconditional model.
             image_size_px: Side of an image.
             channels: Samples a pixel.
+            digest: SHA-256 that the file has to have; empty: any.
             provider: Execution provider; the CPU takes over where it cannot be used.
             threads: Threads of a run that has the machine for itself.
             max_batch_size: Most images of a run, for TensorRT.
@@ -185,18 +212,21 @@ class OnnxEngine(Engine):
         Raises:
             CorruptModelError: The file is not an ONNX graph, or not one with these inputs and outputs.
         """
-        super().__init__(path, z_dim=z_dim, labels=labels, image_size_px=image_size_px, channels=channels)
-        self._session = open_session(path)
+        super().__init__(
+            path, z_dim=z_dim, labels=labels, image_size_px=image_size_px, channels=channels, digest=digest
+        )
+        self._session = self._open()
         self._check_tensors(self._session)
         if provider != CPU:
             inputs = {"z": z_dim} | ({"label": labels if self.mixes_labels else 0} if labels else {})
             providers = provider_list(provider, inputs=inputs, max_batch_size=max_batch_size, cache=cache)
-            self._session = open_session(path, providers)
+            self._session = self._open(providers)
         self.provider = self._session.get_providers()[0]
         if provider != self.provider:
             logger.warning("%s could not be used for %s: computing with %s", provider, path, self.provider)
         is_wide = self.on_cpu and threads > 1
-        self._wide = open_session(path, [CPU], min(threads, _MOST_THREADS)) if is_wide else self._session
+        self._wide = self._open([CPU], min(threads, _MOST_THREADS)) if is_wide else self._session
+        self._graph = b""
         self._warm_up()
 
     def _compute(self, feed: dict[str, Any], *, has_machine: bool) -> NDArray[np.float32]:
@@ -214,24 +244,6 @@ class OnnxEngine(Engine):
         if not np.array_equal(alone, [self.run(row[None], labels) for row in z]):
             logger.warning("%s draws other bits with several threads: a run uses one", self._path)
             self._wide = self._session
-
-
-def open_session(path: Path, providers: Sequence[Any] = (CPU,), threads: int = 1) -> Any:
-    """Returns a session of ONNX Runtime.
-
-    Raises:
-        CorruptModelError: The file is not an ONNX graph that it knows how to run.
-    """
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    # Threads that spin for work take the cores from what else a server has to do.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return ort.InferenceSession(path, options, providers=list(providers))
-    except Exception as error:  # ONNX Runtime raises a class of its own for each kind of damage
-        raise CorruptModelError(f"{path} cannot be loaded: {explain(error)}") from error
 
 
 def to_pixels(images: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from google.protobuf import json_format
 
 from services.generator import noise
 from services.generator.errors import CorruptModelError, IncompleteModelError
-from services.generator.onnx_file import NotOnnxError, external_tensors
+from services.generator.graph_file import check_digest, check_graph
 
 PACKAGED_MODELS = Path(__file__).parent / "model_repository"
 CARD_FILE, ONNX_FILE = "card.json", "model.onnx"
@@ -117,24 +116,14 @@ def check_size(card: ModelCard, n_bytes: int, where: str) -> None:
 
 
 def check_onnx(card: ModelCard, path: Path, where: str) -> None:
-    """Makes sure that a graph's file is the one that the card names, and the whole of the graph.
+    """Makes sure that a graph's file is the one that the card names, and a graph that may be run.
 
     Raises:
         IncompleteModelError: It is another file.
-        CorruptModelError: It needs other files, or is no ONNX file at all.
+        CorruptModelError: It is nothing to run; see `check_graph`.
         OSError: It cannot be read.
     """
     onnx = path.read_bytes()
     check_size(card, len(onnx), where)
-    digest = hashlib.sha256(onnx).hexdigest()
-    if digest != card.onnx_sha256:
-        raise IncompleteModelError(f"{where} has the SHA-256 {digest}, its card says {card.onnx_sha256}")
-    try:
-        external = external_tensors(onnx)
-    except NotOnnxError as error:
-        raise CorruptModelError(f"{where} is not an ONNX file") from error
-    if external:
-        raise CorruptModelError(
-            f"{where} keeps the values of {external[0]!r} in another file, which its digest does not cover: "
-            "store all weights in model.onnx"
-        )
+    check_digest(onnx, card.onnx_sha256, where)
+    check_graph(onnx, where)

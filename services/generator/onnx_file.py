@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 _MAX_DEPTH = 100  # of messages in messages, protobuf's own limit
 
-# The fields that hold messages in which there may be tensors, by number (onnx.proto).
+# The fields that hold messages in which there may be tensors or nodes, by number (onnx.proto).
 _FIELDS: dict[str, dict[int, str]] = {
     "Model": {7: "Graph", 25: "Function"},
     "Graph": {1: "Node", 5: "Tensor", 15: "SparseTensor"},
@@ -21,6 +21,8 @@ _FIELDS: dict[str, dict[int, str]] = {
     "SparseTensor": {1: "Tensor", 2: "Tensor"},
 }
 _TENSOR_NAME, _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 8, 13, 14
+_NODE_OPERATOR, _NODE_DOMAIN = 4, 7
+_OWN_DOMAINS = (b"", b"ai.onnx")
 
 _EXPLANATIONS = (
     (
@@ -47,7 +49,28 @@ def external_tensors(onnx: bytes) -> list[str]:
     Raises:
         NotOnnxError: The bytes are not an ONNX file.
     """
-    return list(_external(memoryview(onnx), "Model", 0))
+    return [
+        _text(values.get(_TENSOR_NAME))
+        for kind, message in _messages(memoryview(onnx), "Model", 0)
+        if kind == "Tensor"
+        for values in [dict(_fields(message))]
+        if values.get(_TENSOR_DATA_LOCATION) or _TENSOR_EXTERNAL_DATA in values
+    ]
+
+
+def operators(onnx: bytes) -> set[str]:
+    """Returns the operators of all nodes, wherever there are nodes; one of another domain with its domain.
+
+    Raises:
+        NotOnnxError: The bytes are not an ONNX file.
+    """
+    found: set[str] = set()
+    for kind, message in _messages(memoryview(onnx), "Model", 0):
+        if kind == "Node":
+            values = dict(_fields(message))
+            domain, name = values.get(_NODE_DOMAIN, b""), _text(values.get(_NODE_OPERATOR))
+            found.add(name if domain in _OWN_DOMAINS else f"{_text(domain)}:{name}")
+    return found
 
 
 def explain(error: Exception) -> str:
@@ -59,18 +82,18 @@ def explain(error: Exception) -> str:
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
 
 
-def _external(message: memoryview, kind: str, depth: int) -> Iterator[str]:
+def _messages(message: memoryview, kind: str, depth: int) -> Iterator[tuple[str, memoryview]]:
+    """Yields kind and bytes of a message and of those in it that may lead to tensors and nodes."""
     if depth > _MAX_DEPTH:
         raise NotOnnxError
-    if kind == "Tensor":
-        values = dict(_fields(message))
-        if values.get(_TENSOR_DATA_LOCATION) or _TENSOR_EXTERNAL_DATA in values:
-            name = values.get(_TENSOR_NAME, b"")
-            yield bytes(name).decode(errors="replace") if not isinstance(name, int) else ""
-        return
+    yield kind, message
     for number, value in _fields(message):
-        if number in _FIELDS[kind] and not isinstance(value, int):
-            yield from _external(value, _FIELDS[kind][number], depth + 1)
+        if number in _FIELDS.get(kind, {}) and not isinstance(value, int):
+            yield from _messages(value, _FIELDS[kind][number], depth + 1)
+
+
+def _text(value: int | memoryview | bytes | None) -> str:
+    return "" if value is None or isinstance(value, int) else bytes(value).decode(errors="replace")
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:

@@ -12,7 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from services.generator.engine import Engine, open_session
+from services.generator.engine import Engine
 from services.generator.errors import CorruptModelError, MissingRuntimeError
 
 
@@ -60,7 +60,15 @@ class OpenVinoEngine(Engine):
     provider = "CPU"
 
     def __init__(
-        self, path: Path, *, z_dim: int, labels: int, image_size_px: int, channels: int, threads: int = 1
+        self,
+        path: Path,
+        *,
+        z_dim: int,
+        labels: int,
+        image_size_px: int,
+        channels: int,
+        digest: str = "",
+        threads: int = 1,
     ) -> None:
         """Loads the graph and draws some images.
 
@@ -70,18 +78,21 @@ class OpenVinoEngine(Engine):
             labels: Number of labels, 0 for an unconditional model.
             image_size_px: Side of an image.
             channels: Samples a pixel.
+            digest: SHA-256 that the file has to have; empty: any.
             threads: Runs that may go on at the same time; more wait.
 
         Raises:
             CorruptModelError: The file is not an ONNX graph, or not one with these inputs and outputs.
             MissingRuntimeError: OpenVINO is not installed.
         """
-        super().__init__(path, z_dim=z_dim, labels=labels, image_size_px=image_size_px, channels=channels)
+        super().__init__(
+            path, z_dim=z_dim, labels=labels, image_size_px=image_size_px, channels=channels, digest=digest
+        )
         openvino = load_openvino()
         self.version: str = openvino.__version__.partition("-")[0]
         # OpenVINO takes operators of versions that it does not know for those that it does: ONNX Runtime,
         # whose checks are strict, looks first.
-        self._check_tensors(open_session(path))
+        self._check_tensors(self._open())
         settings = {
             "NUM_STREAMS": threads,
             "INFERENCE_NUM_THREADS": threads,  # one a stream: the sums are then added up in one order
@@ -90,9 +101,10 @@ class OpenVinoEngine(Engine):
             "ENABLE_CPU_PINNING": False,  # the cores are not ours alone
         }
         try:
-            self._compiled = _core().compile_model(_core().read_model(path), "CPU", settings)
+            self._compiled = _core().compile_model(_core().read_model(self._graph), "CPU", settings)
         except RuntimeError as error:
             raise CorruptModelError(f"{path} cannot be loaded by OpenVINO: {explain(error)}") from error
+        self._graph = b""
         self._local = threading.local()
         self._warm_up()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from services.generator.engine import Engine, OnnxEngine
 from services.generator.models import Model
@@ -57,7 +57,8 @@ class Runtimes:
             MissingRuntimeError: The runtime is not installed.
         """
         card = model.card
-        shape = {
+        shape: dict[str, Any] = {
+            "digest": model.digest,
             "z_dim": card.z_dim,
             "labels": len(card.labels),
             "image_size_px": card.image_size_px,

@@ -85,7 +85,10 @@ def build_service(settings: GeneratorSettings) -> Service:
     )
     generator = Api(
         DESCRIPTOR.services_by_name["GeneratorService"],
-        partial(add_GeneratorServiceServicer_to_server, GeneratorServicer(sampler, metrics)),
+        partial(
+            add_GeneratorServiceServicer_to_server,
+            GeneratorServicer(sampler, metrics, queue_size=settings.queue_size),
+        ),
         ERRORS,
         scope="generate",
     )

@@ -13,6 +13,7 @@ from ganpress.v1.generator_service_pb2_grpc import GeneratorServiceServicer
 from ganpress.v1.image_pb2 import ImageSize
 
 from services.common.access import pace
+from services.common.limits import limits_for_caller
 from services.common.version import GANPRESS_VERSION
 from services.generator.engine import instruction_set
 from services.generator.messages import Form, for_messages, images_per_message, sample_request, ticket
@@ -26,9 +27,10 @@ from services.generator.sampler import Sampler
 class GeneratorServicer(GeneratorServiceServicer):
     """Answers for a sampler."""
 
-    def __init__(self, sampler: Sampler, metrics: GeneratorMetrics) -> None:
-        """Takes a sampler that is started before the first call."""
+    def __init__(self, sampler: Sampler, metrics: GeneratorMetrics, *, queue_size: int) -> None:
+        """Takes a sampler that is started before the first call, and the size of its queues."""
         self._sampler = sampler
+        self._queue_size = queue_size
         self._metrics = metrics
 
     async def ListModels(self, request: pb.ListModelsRequest, context: Any) -> pb.ListModelsResponse:
@@ -62,6 +64,13 @@ class GeneratorServicer(GeneratorServiceServicer):
             batch_invariant=served.engine.batch_invariant,
         )
         return pb.GetModelResponse(card=served.model.card, runtime=runtime)
+
+    async def GetLimits(
+        self, request: pb.GeneratorServiceGetLimitsRequest, context: Any
+    ) -> pb.GeneratorServiceGetLimitsResponse:
+        """Tells the limits."""
+        limits = limits_for_caller(max_images=self._sampler.max_count, queue_size=self._queue_size)
+        return pb.GeneratorServiceGetLimitsResponse(limits=limits)
 
     async def Generate(self, request: pb.GenerateRequest, context: Any) -> pb.GenerateResponse:
         """Draws images for one answer."""

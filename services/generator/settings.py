@@ -63,5 +63,10 @@ class GeneratorSettings(ServiceSettings):
         description="Longest that a request is held back for a fuller batch while others compute; an idle "
         "server never does.",
     )
-    queue_size: int = Field(4096, ge=1, description="Most images of one model under way at the same time.")
+    queue_size: int = Field(
+        8192,
+        ge=1,
+        description="Most images of one model under way at the same time; a caller may hold as many as it "
+        "leaves free, so one alone gets half.",
+    )
     max_count: int = Field(100_000, ge=1, le=2**32 - 1, description="Most images in one request.")

@@ -6,8 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from services.generator.errors import CorruptModelError
+from services.generator.graph_file import check_graph
 from services.generator.models import PACKAGED_MODELS, parse_card
-from services.generator.onnx_file import NotOnnxError, external_tensors
 from tests.fuzz.targets import Target
 
 
@@ -18,9 +18,9 @@ def read_card(data: bytes) -> None:
 
 
 def search_graph(data: bytes) -> None:
-    """Looks through a graph."""
-    with suppress(NotOnnxError):
-        external_tensors(data)
+    """Looks through a graph for other files and for operators."""
+    with suppress(CorruptModelError):
+        check_graph(data, "model.onnx")
 
 
 def _cards() -> list[bytes]:

@@ -260,6 +260,7 @@ def test_inspect_tells_of_each_image() -> None:
     assert all(word in text for word in ("x.png", "24x16", '"van"', "y.jpg", "40x32", "subsampling"))
     assert "error: cut.png: " in result.stderr
     lines = [json.loads(line) for line in run_cli("inspect", "--json", stdin=tar).stdout.splitlines()]
+    assert lines.pop(1).keys() == {"name", "error"}
     assert [(line["name"], line["codec"], line["sidecar"]) for line in lines] == [
         ("x.png", "png", {"label": "van"}), ("y.jpg", "jpeg", {}),
     ]  # fmt: skip

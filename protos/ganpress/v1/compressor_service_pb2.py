@@ -26,49 +26,54 @@ from ganpress.v1 import codec_pb2 as ganpress_dot_v1_dot_codec__pb2
 from ganpress.v1 import goal_pb2 as ganpress_dot_v1_dot_goal__pb2
 from ganpress.v1 import image_pb2 as ganpress_dot_v1_dot_image__pb2
 from ganpress.v1 import input_pb2 as ganpress_dot_v1_dot_input__pb2
+from ganpress.v1 import limits_pb2 as ganpress_dot_v1_dot_limits__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ganpress/v1/compressor_service.proto\x12\x0bganpress.v1\x1a\x17ganpress/v1/codec.proto\x1a\x16ganpress/v1/goal.proto\x1a\x17ganpress/v1/image.proto\x1a\x17ganpress/v1/input.proto\"\x13\n\x11ListCodecsRequest\"\xb6\x01\n\x12ListCodecsResponse\x12&\n\x06\x63odecs\x18\x01 \x03(\x0b\x32\x16.ganpress.v1.CodecInfo\x12\x12\n\nmax_pixels\x18\x02 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\x04\x12\x18\n\x10ganpress_version\x18\x04 \x01(\t\x12\x18\n\x10max_batch_images\x18\x05 \x01(\r\x12\x15\n\rinput_formats\x18\x06 \x03(\t\"\xad\x01\n\x0f\x43ompressRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12*\n\x07options\x18\x02 \x01(\x0b\x32\x19.ganpress.v1.CodecOptions\x12\x14\n\x0cskip_metrics\x18\x03 \x01(\x08\x12\x1f\n\x04goal\x18\x04 \x01(\x0b\x32\x11.ganpress.v1.Goal\x12(\n\x05input\x18\x05 \x01(\x0b\x32\x19.ganpress.v1.InputOptions\"\xd9\x01\n\x10\x43ompressResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x16\n\x0e\x66ile_extension\x18\x04 \x01(\t\x12,\n\x05stats\x18\x05 \x01(\x0b\x32\x1d.ganpress.v1.CompressionStats\x12%\n\x04goal\x18\x06 \x01(\x0b\x32\x17.ganpress.v1.GoalReport\x12\'\n\x05input\x18\x07 \x01(\x0b\x32\x18.ganpress.v1.InputReport\"\xd4\x02\n\x10\x43ompressionStats\x12$\n\x04size\x18\x01 \x01(\x0b\x32\x16.ganpress.v1.ImageSize\x12\x13\n\x0binput_bytes\x18\x02 \x01(\x04\x12\x11\n\traw_bytes\x18\x03 \x01(\x04\x12\x14\n\x0coutput_bytes\x18\x04 \x01(\x04\x12\r\n\x05ratio\x18\x05 \x01(\x01\x12\x16\n\x0e\x62its_per_pixel\x18\x06 \x01(\x01\x12\x14\n\x07psnr_db\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04ssim\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\x0finput_decode_ms\x18\t \x01(\x01\x12\x11\n\tencode_ms\x18\n \x01(\x01\x12\x11\n\tdecode_ms\x18\x0b \x01(\x01\x12\x18\n\x0bssimulacra2\x18\x0c \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x06\x66rames\x18\r \x01(\rB\n\n\x08_psnr_dbB\x07\n\x05_ssimB\x0e\n\x0c_ssimulacra2\"\x8b\x01\n\x11\x44\x65\x63ompressRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12(\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x18.ganpress.v1.ImageFormat\x12\x14\n\x0crestore_file\x18\x03 \x01(\x08\x12(\n\x05input\x18\x04 \x01(\x0b\x32\x19.ganpress.v1.InputOptions\"\xea\x01\n\x12\x44\x65\x63ompressResponse\x12\r\n\x05image\x18\x01 \x01(\x0c\x12(\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x18.ganpress.v1.ImageFormat\x12$\n\x04size\x18\x03 \x01(\x0b\x32\x16.ganpress.v1.ImageSize\x12\r\n\x05\x63odec\x18\x04 \x01(\t\x12\x11\n\tdecode_ms\x18\x05 \x01(\x01\x12\x12\n\nmedia_type\x18\x06 \x01(\t\x12\x16\n\x0e\x66ile_extension\x18\x07 \x01(\t\x12\'\n\x05input\x18\x08 \x01(\x0b\x32\x18.ganpress.v1.InputReport\"S\n\x15\x43ompressStreamRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x07request\x18\x02 \x01(\x0b\x32\x1c.ganpress.v1.CompressRequest\"\x8e\x01\n\x16\x43ompressStreamResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\x08response\x18\x02 \x01(\x0b\x32\x1d.ganpress.v1.CompressResponseH\x00\x12)\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x18.ganpress.v1.StreamErrorH\x00\x42\t\n\x07outcome\"\xcc\x01\n\x14\x43ompressBatchRequest\x12\'\n\x06images\x18\x01 \x03(\x0b\x32\x17.ganpress.v1.BatchImage\x12*\n\x07options\x18\x02 \x01(\x0b\x32\x19.ganpress.v1.CodecOptions\x12\x14\n\x0cskip_metrics\x18\x03 \x01(\x08\x12\x1f\n\x04goal\x18\x04 \x01(\x0b\x32\x11.ganpress.v1.Goal\x12(\n\x05input\x18\x05 \x01(\x0b\x32\x19.ganpress.v1.InputOptions\"(\n\nBatchImage\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\x0c\"M\n\x15\x43ompressBatchResponse\x12\x34\n\x07\x61nswers\x18\x01 \x03(\x0b\x32#.ganpress.v1.CompressStreamResponse\"W\n\x17\x44\x65\x63ompressStreamRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x07request\x18\x02 \x01(\x0b\x32\x1e.ganpress.v1.DecompressRequest\"\x92\x01\n\x18\x44\x65\x63ompressStreamResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x33\n\x08response\x18\x02 \x01(\x0b\x32\x1f.ganpress.v1.DecompressResponseH\x00\x12)\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x18.ganpress.v1.StreamErrorH\x00\x42\t\n\x07outcome\"^\n\x0f\x45valuateRequest\x12\x10\n\x08original\x18\x01 \x01(\x0c\x12\x0f\n\x07\x64\x65\x63oded\x18\x02 \x01(\x0c\x12(\n\x05input\x18\x03 \x01(\x0b\x32\x19.ganpress.v1.InputOptions\"\xce\x02\n\x10\x45valuateResponse\x12$\n\x04size\x18\x01 \x01(\x0b\x32\x16.ganpress.v1.ImageSize\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x16\n\x0e\x62its_per_pixel\x18\x03 \x01(\x01\x12\x0f\n\x07psnr_db\x18\x04 \x01(\x01\x12\x11\n\tpsnr_y_db\x18\x05 \x01(\x01\x12\x11\n\x04ssim\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07ms_ssim\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0bssimulacra2\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x30\n\x0eoriginal_input\x18\t \x01(\x0b\x32\x18.ganpress.v1.InputReport\x12/\n\rdecoded_input\x18\n \x01(\x0b\x32\x18.ganpress.v1.InputReportB\x07\n\x05_ssimB\n\n\x08_ms_ssimB\x0e\n\x0c_ssimulacra2\",\n\x0bStreamError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t2\xdf\x04\n\x11\x43ompressorService\x12M\n\nListCodecs\x12\x1e.ganpress.v1.ListCodecsRequest\x1a\x1f.ganpress.v1.ListCodecsResponse\x12G\n\x08\x43ompress\x12\x1c.ganpress.v1.CompressRequest\x1a\x1d.ganpress.v1.CompressResponse\x12V\n\rCompressBatch\x12!.ganpress.v1.CompressBatchRequest\x1a\".ganpress.v1.CompressBatchResponse\x12]\n\x0e\x43ompressStream\x12\".ganpress.v1.CompressStreamRequest\x1a#.ganpress.v1.CompressStreamResponse(\x01\x30\x01\x12M\n\nDecompress\x12\x1e.ganpress.v1.DecompressRequest\x1a\x1f.ganpress.v1.DecompressResponse\x12\x63\n\x10\x44\x65\x63ompressStream\x12$.ganpress.v1.DecompressStreamRequest\x1a%.ganpress.v1.DecompressStreamResponse(\x01\x30\x01\x12G\n\x08\x45valuate\x12\x1c.ganpress.v1.EvaluateRequest\x1a\x1d.ganpress.v1.EvaluateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$ganpress/v1/compressor_service.proto\x12\x0bganpress.v1\x1a\x17ganpress/v1/codec.proto\x1a\x16ganpress/v1/goal.proto\x1a\x17ganpress/v1/image.proto\x1a\x17ganpress/v1/input.proto\x1a\x18ganpress/v1/limits.proto\"\x13\n\x11ListCodecsRequest\"\xb6\x01\n\x12ListCodecsResponse\x12&\n\x06\x63odecs\x18\x01 \x03(\x0b\x32\x16.ganpress.v1.CodecInfo\x12\x12\n\nmax_pixels\x18\x02 \x01(\x04\x12\x19\n\x11max_message_bytes\x18\x03 \x01(\x04\x12\x18\n\x10ganpress_version\x18\x04 \x01(\t\x12\x18\n\x10max_batch_images\x18\x05 \x01(\r\x12\x15\n\rinput_formats\x18\x06 \x03(\t\"\xad\x01\n\x0f\x43ompressRequest\x12\r\n\x05image\x18\x01 \x01(\x0c\x12*\n\x07options\x18\x02 \x01(\x0b\x32\x19.ganpress.v1.CodecOptions\x12\x14\n\x0cskip_metrics\x18\x03 \x01(\x08\x12\x1f\n\x04goal\x18\x04 \x01(\x0b\x32\x11.ganpress.v1.Goal\x12(\n\x05input\x18\x05 \x01(\x0b\x32\x19.ganpress.v1.InputOptions\"\xd9\x01\n\x10\x43ompressResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x12\n\nmedia_type\x18\x03 \x01(\t\x12\x16\n\x0e\x66ile_extension\x18\x04 \x01(\t\x12,\n\x05stats\x18\x05 \x01(\x0b\x32\x1d.ganpress.v1.CompressionStats\x12%\n\x04goal\x18\x06 \x01(\x0b\x32\x17.ganpress.v1.GoalReport\x12\'\n\x05input\x18\x07 \x01(\x0b\x32\x18.ganpress.v1.InputReport\"\xd4\x02\n\x10\x43ompressionStats\x12$\n\x04size\x18\x01 \x01(\x0b\x32\x16.ganpress.v1.ImageSize\x12\x13\n\x0binput_bytes\x18\x02 \x01(\x04\x12\x11\n\traw_bytes\x18\x03 \x01(\x04\x12\x14\n\x0coutput_bytes\x18\x04 \x01(\x04\x12\r\n\x05ratio\x18\x05 \x01(\x01\x12\x16\n\x0e\x62its_per_pixel\x18\x06 \x01(\x01\x12\x14\n\x07psnr_db\x18\x07 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04ssim\x18\x08 \x01(\x01H\x01\x88\x01\x01\x12\x17\n\x0finput_decode_ms\x18\t \x01(\x01\x12\x11\n\tencode_ms\x18\n \x01(\x01\x12\x11\n\tdecode_ms\x18\x0b \x01(\x01\x12\x18\n\x0bssimulacra2\x18\x0c \x01(\x01H\x02\x88\x01\x01\x12\x0e\n\x06\x66rames\x18\r \x01(\rB\n\n\x08_psnr_dbB\x07\n\x05_ssimB\x0e\n\x0c_ssimulacra2\"\x8b\x01\n\x11\x44\x65\x63ompressRequest\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12(\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x18.ganpress.v1.ImageFormat\x12\x14\n\x0crestore_file\x18\x03 \x01(\x08\x12(\n\x05input\x18\x04 \x01(\x0b\x32\x19.ganpress.v1.InputOptions\"\xea\x01\n\x12\x44\x65\x63ompressResponse\x12\r\n\x05image\x18\x01 \x01(\x0c\x12(\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x18.ganpress.v1.ImageFormat\x12$\n\x04size\x18\x03 \x01(\x0b\x32\x16.ganpress.v1.ImageSize\x12\r\n\x05\x63odec\x18\x04 \x01(\t\x12\x11\n\tdecode_ms\x18\x05 \x01(\x01\x12\x12\n\nmedia_type\x18\x06 \x01(\t\x12\x16\n\x0e\x66ile_extension\x18\x07 \x01(\t\x12\'\n\x05input\x18\x08 \x01(\x0b\x32\x18.ganpress.v1.InputReport\"S\n\x15\x43ompressStreamRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x07request\x18\x02 \x01(\x0b\x32\x1c.ganpress.v1.CompressRequest\"\x8e\x01\n\x16\x43ompressStreamResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x31\n\x08response\x18\x02 \x01(\x0b\x32\x1d.ganpress.v1.CompressResponseH\x00\x12)\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x18.ganpress.v1.StreamErrorH\x00\x42\t\n\x07outcome\"\xcc\x01\n\x14\x43ompressBatchRequest\x12\'\n\x06images\x18\x01 \x03(\x0b\x32\x17.ganpress.v1.BatchImage\x12*\n\x07options\x18\x02 \x01(\x0b\x32\x19.ganpress.v1.CodecOptions\x12\x14\n\x0cskip_metrics\x18\x03 \x01(\x08\x12\x1f\n\x04goal\x18\x04 \x01(\x0b\x32\x11.ganpress.v1.Goal\x12(\n\x05input\x18\x05 \x01(\x0b\x32\x19.ganpress.v1.InputOptions\"(\n\nBatchImage\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05image\x18\x02 \x01(\x0c\"M\n\x15\x43ompressBatchResponse\x12\x34\n\x07\x61nswers\x18\x01 \x03(\x0b\x32#.ganpress.v1.CompressStreamResponse\"W\n\x17\x44\x65\x63ompressStreamRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12/\n\x07request\x18\x02 \x01(\x0b\x32\x1e.ganpress.v1.DecompressRequest\"\x92\x01\n\x18\x44\x65\x63ompressStreamResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x33\n\x08response\x18\x02 \x01(\x0b\x32\x1f.ganpress.v1.DecompressResponseH\x00\x12)\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x18.ganpress.v1.StreamErrorH\x00\x42\t\n\x07outcome\"^\n\x0f\x45valuateRequest\x12\x10\n\x08original\x18\x01 \x01(\x0c\x12\x0f\n\x07\x64\x65\x63oded\x18\x02 \x01(\x0c\x12(\n\x05input\x18\x03 \x01(\x0b\x32\x19.ganpress.v1.InputOptions\"\xce\x02\n\x10\x45valuateResponse\x12$\n\x04size\x18\x01 \x01(\x0b\x32\x16.ganpress.v1.ImageSize\x12\r\n\x05\x63odec\x18\x02 \x01(\t\x12\x16\n\x0e\x62its_per_pixel\x18\x03 \x01(\x01\x12\x0f\n\x07psnr_db\x18\x04 \x01(\x01\x12\x11\n\tpsnr_y_db\x18\x05 \x01(\x01\x12\x11\n\x04ssim\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x14\n\x07ms_ssim\x18\x07 \x01(\x01H\x01\x88\x01\x01\x12\x18\n\x0bssimulacra2\x18\x08 \x01(\x01H\x02\x88\x01\x01\x12\x30\n\x0eoriginal_input\x18\t \x01(\x0b\x32\x18.ganpress.v1.InputReport\x12/\n\rdecoded_input\x18\n \x01(\x0b\x32\x18.ganpress.v1.InputReportB\x07\n\x05_ssimB\n\n\x08_ms_ssimB\x0e\n\x0c_ssimulacra2\",\n\x0bStreamError\x12\x0c\n\x04\x63ode\x18\x01 \x01(\x05\x12\x0f\n\x07message\x18\x02 \x01(\t\"#\n!CompressorServiceGetLimitsRequest\"I\n\"CompressorServiceGetLimitsResponse\x12#\n\x06limits\x18\x01 \x01(\x0b\x32\x13.ganpress.v1.Limits2\xcd\x05\n\x11\x43ompressorService\x12M\n\nListCodecs\x12\x1e.ganpress.v1.ListCodecsRequest\x1a\x1f.ganpress.v1.ListCodecsResponse\x12G\n\x08\x43ompress\x12\x1c.ganpress.v1.CompressRequest\x1a\x1d.ganpress.v1.CompressResponse\x12V\n\rCompressBatch\x12!.ganpress.v1.CompressBatchRequest\x1a\".ganpress.v1.CompressBatchResponse\x12]\n\x0e\x43ompressStream\x12\".ganpress.v1.CompressStreamRequest\x1a#.ganpress.v1.CompressStreamResponse(\x01\x30\x01\x12M\n\nDecompress\x12\x1e.ganpress.v1.DecompressRequest\x1a\x1f.ganpress.v1.DecompressResponse\x12\x63\n\x10\x44\x65\x63ompressStream\x12$.ganpress.v1.DecompressStreamRequest\x1a%.ganpress.v1.DecompressStreamResponse(\x01\x30\x01\x12G\n\x08\x45valuate\x12\x1c.ganpress.v1.EvaluateRequest\x1a\x1d.ganpress.v1.EvaluateResponse\x12l\n\tGetLimits\x12..ganpress.v1.CompressorServiceGetLimitsRequest\x1a/.ganpress.v1.CompressorServiceGetLimitsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ganpress.v1.compressor_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LISTCODECSREQUEST']._serialized_start=152
-  _globals['_LISTCODECSREQUEST']._serialized_end=171
-  _globals['_LISTCODECSRESPONSE']._serialized_start=174
-  _globals['_LISTCODECSRESPONSE']._serialized_end=356
-  _globals['_COMPRESSREQUEST']._serialized_start=359
-  _globals['_COMPRESSREQUEST']._serialized_end=532
-  _globals['_COMPRESSRESPONSE']._serialized_start=535
-  _globals['_COMPRESSRESPONSE']._serialized_end=752
-  _globals['_COMPRESSIONSTATS']._serialized_start=755
-  _globals['_COMPRESSIONSTATS']._serialized_end=1095
-  _globals['_DECOMPRESSREQUEST']._serialized_start=1098
-  _globals['_DECOMPRESSREQUEST']._serialized_end=1237
-  _globals['_DECOMPRESSRESPONSE']._serialized_start=1240
-  _globals['_DECOMPRESSRESPONSE']._serialized_end=1474
-  _globals['_COMPRESSSTREAMREQUEST']._serialized_start=1476
-  _globals['_COMPRESSSTREAMREQUEST']._serialized_end=1559
-  _globals['_COMPRESSSTREAMRESPONSE']._serialized_start=1562
-  _globals['_COMPRESSSTREAMRESPONSE']._serialized_end=1704
-  _globals['_COMPRESSBATCHREQUEST']._serialized_start=1707
-  _globals['_COMPRESSBATCHREQUEST']._serialized_end=1911
-  _globals['_BATCHIMAGE']._serialized_start=1913
-  _globals['_BATCHIMAGE']._serialized_end=1953
-  _globals['_COMPRESSBATCHRESPONSE']._serialized_start=1955
-  _globals['_COMPRESSBATCHRESPONSE']._serialized_end=2032
-  _globals['_DECOMPRESSSTREAMREQUEST']._serialized_start=2034
-  _globals['_DECOMPRESSSTREAMREQUEST']._serialized_end=2121
-  _globals['_DECOMPRESSSTREAMRESPONSE']._serialized_start=2124
-  _globals['_DECOMPRESSSTREAMRESPONSE']._serialized_end=2270
-  _globals['_EVALUATEREQUEST']._serialized_start=2272
-  _globals['_EVALUATEREQUEST']._serialized_end=2366
-  _globals['_EVALUATERESPONSE']._serialized_start=2369
-  _globals['_EVALUATERESPONSE']._serialized_end=2703
-  _globals['_STREAMERROR']._serialized_start=2705
-  _globals['_STREAMERROR']._serialized_end=2749
-  _globals['_COMPRESSORSERVICE']._serialized_start=2752
-  _globals['_COMPRESSORSERVICE']._serialized_end=3359
+  _globals['_LISTCODECSREQUEST']._serialized_start=178
+  _globals['_LISTCODECSREQUEST']._serialized_end=197
+  _globals['_LISTCODECSRESPONSE']._serialized_start=200
+  _globals['_LISTCODECSRESPONSE']._serialized_end=382
+  _globals['_COMPRESSREQUEST']._serialized_start=385
+  _globals['_COMPRESSREQUEST']._serialized_end=558
+  _globals['_COMPRESSRESPONSE']._serialized_start=561
+  _globals['_COMPRESSRESPONSE']._serialized_end=778
+  _globals['_COMPRESSIONSTATS']._serialized_start=781
+  _globals['_COMPRESSIONSTATS']._serialized_end=1121
+  _globals['_DECOMPRESSREQUEST']._serialized_start=1124
+  _globals['_DECOMPRESSREQUEST']._serialized_end=1263
+  _globals['_DECOMPRESSRESPONSE']._serialized_start=1266
+  _globals['_DECOMPRESSRESPONSE']._serialized_end=1500
+  _globals['_COMPRESSSTREAMREQUEST']._serialized_start=1502
+  _globals['_COMPRESSSTREAMREQUEST']._serialized_end=1585
+  _globals['_COMPRESSSTREAMRESPONSE']._serialized_start=1588
+  _globals['_COMPRESSSTREAMRESPONSE']._serialized_end=1730
+  _globals['_COMPRESSBATCHREQUEST']._serialized_start=1733
+  _globals['_COMPRESSBATCHREQUEST']._serialized_end=1937
+  _globals['_BATCHIMAGE']._serialized_start=1939
+  _globals['_BATCHIMAGE']._serialized_end=1979
+  _globals['_COMPRESSBATCHRESPONSE']._serialized_start=1981
+  _globals['_COMPRESSBATCHRESPONSE']._serialized_end=2058
+  _globals['_DECOMPRESSSTREAMREQUEST']._serialized_start=2060
+  _globals['_DECOMPRESSSTREAMREQUEST']._serialized_end=2147
+  _globals['_DECOMPRESSSTREAMRESPONSE']._serialized_start=2150
+  _globals['_DECOMPRESSSTREAMRESPONSE']._serialized_end=2296
+  _globals['_EVALUATEREQUEST']._serialized_start=2298
+  _globals['_EVALUATEREQUEST']._serialized_end=2392
+  _globals['_EVALUATERESPONSE']._serialized_start=2395
+  _globals['_EVALUATERESPONSE']._serialized_end=2729
+  _globals['_STREAMERROR']._serialized_start=2731
+  _globals['_STREAMERROR']._serialized_end=2775
+  _globals['_COMPRESSORSERVICEGETLIMITSREQUEST']._serialized_start=2777
+  _globals['_COMPRESSORSERVICEGETLIMITSREQUEST']._serialized_end=2812
+  _globals['_COMPRESSORSERVICEGETLIMITSRESPONSE']._serialized_start=2814
+  _globals['_COMPRESSORSERVICEGETLIMITSRESPONSE']._serialized_end=2887
+  _globals['_COMPRESSORSERVICE']._serialized_start=2890
+  _globals['_COMPRESSORSERVICE']._serialized_end=3607
 # @@protoc_insertion_point(module_scope)

@@ -8,6 +8,7 @@ from ganpress.v1 import codec_pb2 as _codec_pb2
 from ganpress.v1 import goal_pb2 as _goal_pb2
 from ganpress.v1 import image_pb2 as _image_pb2
 from ganpress.v1 import input_pb2 as _input_pb2
+from ganpress.v1 import limits_pb2 as _limits_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -714,3 +715,44 @@ class StreamError(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StreamError: _TypeAlias = StreamError  # noqa: Y015
+
+@_typing.final
+class CompressorServiceGetLimitsRequest(_message.Message):
+    """Asks for the limits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompressorServiceGetLimitsRequest: _TypeAlias = CompressorServiceGetLimitsRequest  # noqa: Y015
+
+@_typing.final
+class CompressorServiceGetLimitsResponse(_message.Message):
+    """The limits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def limits(self) -> _limits_pb2.Limits:
+        """The limits."""
+
+    def __init__(
+        self,
+        *,
+        limits: _limits_pb2.Limits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CompressorServiceGetLimitsResponse: _TypeAlias = CompressorServiceGetLimitsResponse  # noqa: Y015

@@ -70,6 +70,11 @@ class CompressorServiceStub(object):
                 request_serializer=ganpress_dot_v1_dot_compressor__service__pb2.EvaluateRequest.SerializeToString,
                 response_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.EvaluateResponse.FromString,
                 _registered_method=True)
+        self.GetLimits = channel.unary_unary(
+                '/ganpress.v1.CompressorService/GetLimits',
+                request_serializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressorServiceGetLimitsRequest.SerializeToString,
+                response_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressorServiceGetLimitsResponse.FromString,
+                _registered_method=True)
 
 
 class CompressorServiceServicer(object):
@@ -140,6 +145,13 @@ class CompressorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLimits(self, request, context):
+        """Tells the limits of this server for the caller who asks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CompressorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -177,6 +189,11 @@ def add_CompressorServiceServicer_to_server(servicer, server):
                     servicer.Evaluate,
                     request_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.EvaluateRequest.FromString,
                     response_serializer=ganpress_dot_v1_dot_compressor__service__pb2.EvaluateResponse.SerializeToString,
+            ),
+            'GetLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLimits,
+                    request_deserializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressorServiceGetLimitsRequest.FromString,
+                    response_serializer=ganpress_dot_v1_dot_compressor__service__pb2.CompressorServiceGetLimitsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -369,6 +386,33 @@ class CompressorService(object):
             '/ganpress.v1.CompressorService/Evaluate',
             ganpress_dot_v1_dot_compressor__service__pb2.EvaluateRequest.SerializeToString,
             ganpress_dot_v1_dot_compressor__service__pb2.EvaluateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ganpress.v1.CompressorService/GetLimits',
+            ganpress_dot_v1_dot_compressor__service__pb2.CompressorServiceGetLimitsRequest.SerializeToString,
+            ganpress_dot_v1_dot_compressor__service__pb2.CompressorServiceGetLimitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

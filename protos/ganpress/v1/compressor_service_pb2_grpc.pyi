@@ -51,6 +51,8 @@ class CompressorServiceStub:
     INVALID_ARGUMENT: one is no image, or they differ in size.
     RESOURCE_EXHAUSTED: more pixels than the server accepts; checked before decoding.
     """
+    GetLimits: _aio.UnaryUnaryMultiCallable[_compressor_service_pb2.CompressorServiceGetLimitsRequest, _compressor_service_pb2.CompressorServiceGetLimitsResponse]
+    """Tells the limits of this server for the caller who asks."""
 
 class CompressorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Compresses images with the codecs of GanPress and gives them back."""
@@ -131,5 +133,13 @@ class CompressorServiceServicer(metaclass=_abc_1.ABCMeta):
         INVALID_ARGUMENT: one is no image, or they differ in size.
         RESOURCE_EXHAUSTED: more pixels than the server accepts; checked before decoding.
         """
+
+    @_abc_1.abstractmethod
+    def GetLimits(
+        self,
+        request: _compressor_service_pb2.CompressorServiceGetLimitsRequest,
+        context: _aio.ServicerContext[_compressor_service_pb2.CompressorServiceGetLimitsRequest, _abc.Awaitable[_compressor_service_pb2.CompressorServiceGetLimitsResponse]],
+    ) -> _abc.Awaitable[_compressor_service_pb2.CompressorServiceGetLimitsResponse]:
+        """Tells the limits of this server for the caller who asks."""
 
 def add_CompressorServiceServicer_to_server(servicer: CompressorServiceServicer, server: _aio.Server) -> None: ...

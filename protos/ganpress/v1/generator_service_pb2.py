@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from ganpress.v1 import image_pb2 as ganpress_dot_v1_dot_image__pb2
+from ganpress.v1 import limits_pb2 as ganpress_dot_v1_dot_limits__pb2
 from ganpress.v1 import model_card_pb2 as ganpress_dot_v1_dot_model__card__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ganpress/v1/generator_service.proto\x12\x0bganpress.v1\x1a\x17ganpress/v1/image.proto\x1a\x1cganpress/v1/model_card.proto\"\x13\n\x11ListModelsRequest\"\x86\x01\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.ganpress.v1.ModelSummary\x12.\n\x07runtime\x18\x02 \x01(\x0b\x32\x1d.ganpress.v1.GeneratorRuntime\x12\x15\n\rdefault_model\x18\x03 \x01(\t\"\x88\x01\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12$\n\x04size\x18\x05 \x01(\x0b\x32\x16.ganpress.v1.ImageSize\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\"\xa2\x01\n\x10GeneratorRuntime\x12\x1a\n\x12\x65xecution_provider\x18\x01 \x01(\t\x12\x1b\n\x13onnxruntime_version\x18\x02 \x01(\t\x12\x11\n\tmax_count\x18\x03 \x01(\r\x12\x18\n\x10ganpress_version\x18\x04 \x01(\t\x12\x0f\n\x07runtime\x18\x05 \x01(\t\x12\x17\n\x0fruntime_version\x18\x06 \x01(\t\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"d\n\x10GetModelResponse\x12$\n\x04\x63\x61rd\x18\x01 \x01(\x0b\x32\x16.ganpress.v1.ModelCard\x12*\n\x07runtime\x18\x02 \x01(\x0b\x32\x19.ganpress.v1.ModelRuntime\"\xe2\x01\n\x0cModelRuntime\x12\x1a\n\x12\x65xecution_provider\x18\x01 \x01(\t\x12\x1b\n\x13onnxruntime_version\x18\x02 \x01(\t\x12\x17\n\x0finstruction_set\x18\x03 \x01(\t\x12\x14\n\x0cprobe_digest\x18\x04 \x01(\t\x12\x14\n\x0cmixes_labels\x18\x05 \x01(\x08\x12\x0f\n\x07runtime\x18\x06 \x01(\t\x12\x17\n\x0fruntime_version\x18\x07 \x01(\t\x12\x11\n\tprecision\x18\x08 \x01(\t\x12\x17\n\x0f\x62\x61tch_invariant\x18\t \x01(\x08\"\xae\x03\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\r\x12\r\n\x05label\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\r\x12\x11\n\x04seed\x18\x05 \x01(\x04H\x00\x88\x01\x01\x12\x17\n\ntruncation\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12(\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x18.ganpress.v1.ImageFormat\x12\x14\n\x07quality\x18\x08 \x01(\rH\x02\x88\x01\x01\x12\r\n\x05seeds\x18\t \x03(\x04\x12\x1f\n\x04walk\x18\n \x01(\x0b\x32\x11.ganpress.v1.Walk\x12=\n\tlabel_mix\x18\x0b \x03(\x0b\x32*.ganpress.v1.GenerateRequest.LabelMixEntry\x12\'\n\x08priority\x18\x0c \x01(\x0e\x32\x15.ganpress.v1.Priority\x1a/\n\rLabelMixEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x07\n\x05_seedB\r\n\x0b_truncationB\n\n\x08_quality\"B\n\x04Walk\x12\x0f\n\x07to_seed\x18\x01 \x01(\x04\x12\r\n\x05start\x18\x02 \x01(\x01\x12\x11\n\x04stop\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x07\n\x05_stop\"?\n\x10GenerateResponse\x12+\n\x06images\x18\x01 \x03(\x0b\x32\x1b.ganpress.v1.GeneratedImage\"F\n\x15GenerateStreamRequest\x12-\n\x07request\x18\x01 \x01(\x0b\x32\x1c.ganpress.v1.GenerateRequest\"E\n\x16GenerateStreamResponse\x12+\n\x06images\x18\x01 \x03(\x0b\x32\x1b.ganpress.v1.GeneratedImage\"\x90\x03\n\x0eGeneratedImage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12(\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x18.ganpress.v1.ImageFormat\x12$\n\x04size\x18\x03 \x01(\x0b\x32\x16.ganpress.v1.ImageSize\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\r\n\x05label\x18\x05 \x01(\t\x12\x12\n\ntruncation\x18\x06 \x01(\x01\x12\r\n\x05model\x18\x07 \x01(\t\x12\x15\n\rmodel_version\x18\x08 \x01(\r\x12\x14\n\x0cmodel_digest\x18\t \x01(\t\x12<\n\tlabel_mix\x18\n \x03(\x0b\x32).ganpress.v1.GeneratedImage.LabelMixEntry\x12\x14\n\x07to_seed\x18\x0b \x01(\x04H\x00\x88\x01\x01\x12\x15\n\x08position\x18\x0c \x01(\x01H\x01\x88\x01\x01\x1a/\n\rLabelMixEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\n\n\x08_to_seedB\x0b\n\t_position*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x11\n\rPRIORITY_HIGH\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x10\n\x0cPRIORITY_LOW\x10\x03\x32\xd0\x02\n\x10GeneratorService\x12M\n\nListModels\x12\x1e.ganpress.v1.ListModelsRequest\x1a\x1f.ganpress.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.ganpress.v1.GetModelRequest\x1a\x1d.ganpress.v1.GetModelResponse\x12G\n\x08Generate\x12\x1c.ganpress.v1.GenerateRequest\x1a\x1d.ganpress.v1.GenerateResponse\x12[\n\x0eGenerateStream\x12\".ganpress.v1.GenerateStreamRequest\x1a#.ganpress.v1.GenerateStreamResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ganpress/v1/generator_service.proto\x12\x0bganpress.v1\x1a\x17ganpress/v1/image.proto\x1a\x18ganpress/v1/limits.proto\x1a\x1cganpress/v1/model_card.proto\"\x13\n\x11ListModelsRequest\"\x86\x01\n\x12ListModelsResponse\x12)\n\x06models\x18\x01 \x03(\x0b\x32\x19.ganpress.v1.ModelSummary\x12.\n\x07runtime\x18\x02 \x01(\x0b\x32\x1d.ganpress.v1.GeneratorRuntime\x12\x15\n\rdefault_model\x18\x03 \x01(\t\"\x88\x01\n\x0cModelSummary\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0e\n\x06labels\x18\x04 \x03(\t\x12$\n\x04size\x18\x05 \x01(\x0b\x32\x16.ganpress.v1.ImageSize\x12\x13\n\x0b\x64\x65scription\x18\x06 \x01(\t\"\xa2\x01\n\x10GeneratorRuntime\x12\x1a\n\x12\x65xecution_provider\x18\x01 \x01(\t\x12\x1b\n\x13onnxruntime_version\x18\x02 \x01(\t\x12\x11\n\tmax_count\x18\x03 \x01(\r\x12\x18\n\x10ganpress_version\x18\x04 \x01(\t\x12\x0f\n\x07runtime\x18\x05 \x01(\t\x12\x17\n\x0fruntime_version\x18\x06 \x01(\t\"0\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"d\n\x10GetModelResponse\x12$\n\x04\x63\x61rd\x18\x01 \x01(\x0b\x32\x16.ganpress.v1.ModelCard\x12*\n\x07runtime\x18\x02 \x01(\x0b\x32\x19.ganpress.v1.ModelRuntime\"\xe2\x01\n\x0cModelRuntime\x12\x1a\n\x12\x65xecution_provider\x18\x01 \x01(\t\x12\x1b\n\x13onnxruntime_version\x18\x02 \x01(\t\x12\x17\n\x0finstruction_set\x18\x03 \x01(\t\x12\x14\n\x0cprobe_digest\x18\x04 \x01(\t\x12\x14\n\x0cmixes_labels\x18\x05 \x01(\x08\x12\x0f\n\x07runtime\x18\x06 \x01(\t\x12\x17\n\x0fruntime_version\x18\x07 \x01(\t\x12\x11\n\tprecision\x18\x08 \x01(\t\x12\x17\n\x0f\x62\x61tch_invariant\x18\t \x01(\x08\"\xae\x03\n\x0fGenerateRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\r\x12\r\n\x05label\x18\x03 \x01(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\r\x12\x11\n\x04seed\x18\x05 \x01(\x04H\x00\x88\x01\x01\x12\x17\n\ntruncation\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12(\n\x06\x66ormat\x18\x07 \x01(\x0e\x32\x18.ganpress.v1.ImageFormat\x12\x14\n\x07quality\x18\x08 \x01(\rH\x02\x88\x01\x01\x12\r\n\x05seeds\x18\t \x03(\x04\x12\x1f\n\x04walk\x18\n \x01(\x0b\x32\x11.ganpress.v1.Walk\x12=\n\tlabel_mix\x18\x0b \x03(\x0b\x32*.ganpress.v1.GenerateRequest.LabelMixEntry\x12\'\n\x08priority\x18\x0c \x01(\x0e\x32\x15.ganpress.v1.Priority\x1a/\n\rLabelMixEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x07\n\x05_seedB\r\n\x0b_truncationB\n\n\x08_quality\"B\n\x04Walk\x12\x0f\n\x07to_seed\x18\x01 \x01(\x04\x12\r\n\x05start\x18\x02 \x01(\x01\x12\x11\n\x04stop\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x07\n\x05_stop\"?\n\x10GenerateResponse\x12+\n\x06images\x18\x01 \x03(\x0b\x32\x1b.ganpress.v1.GeneratedImage\"F\n\x15GenerateStreamRequest\x12-\n\x07request\x18\x01 \x01(\x0b\x32\x1c.ganpress.v1.GenerateRequest\"E\n\x16GenerateStreamResponse\x12+\n\x06images\x18\x01 \x03(\x0b\x32\x1b.ganpress.v1.GeneratedImage\"\x90\x03\n\x0eGeneratedImage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12(\n\x06\x66ormat\x18\x02 \x01(\x0e\x32\x18.ganpress.v1.ImageFormat\x12$\n\x04size\x18\x03 \x01(\x0b\x32\x16.ganpress.v1.ImageSize\x12\x0c\n\x04seed\x18\x04 \x01(\x04\x12\r\n\x05label\x18\x05 \x01(\t\x12\x12\n\ntruncation\x18\x06 \x01(\x01\x12\r\n\x05model\x18\x07 \x01(\t\x12\x15\n\rmodel_version\x18\x08 \x01(\r\x12\x14\n\x0cmodel_digest\x18\t \x01(\t\x12<\n\tlabel_mix\x18\n \x03(\x0b\x32).ganpress.v1.GeneratedImage.LabelMixEntry\x12\x14\n\x07to_seed\x18\x0b \x01(\x04H\x00\x88\x01\x01\x12\x15\n\x08position\x18\x0c \x01(\x01H\x01\x88\x01\x01\x1a/\n\rLabelMixEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\n\n\x08_to_seedB\x0b\n\t_position\"\"\n GeneratorServiceGetLimitsRequest\"H\n!GeneratorServiceGetLimitsResponse\x12#\n\x06limits\x18\x01 \x01(\x0b\x32\x13.ganpress.v1.Limits*^\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x11\n\rPRIORITY_HIGH\x10\x01\x12\x13\n\x0fPRIORITY_NORMAL\x10\x02\x12\x10\n\x0cPRIORITY_LOW\x10\x03\x32\xbc\x03\n\x10GeneratorService\x12M\n\nListModels\x12\x1e.ganpress.v1.ListModelsRequest\x1a\x1f.ganpress.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.ganpress.v1.GetModelRequest\x1a\x1d.ganpress.v1.GetModelResponse\x12G\n\x08Generate\x12\x1c.ganpress.v1.GenerateRequest\x1a\x1d.ganpress.v1.GenerateResponse\x12[\n\x0eGenerateStream\x12\".ganpress.v1.GenerateStreamRequest\x1a#.ganpress.v1.GenerateStreamResponse0\x01\x12j\n\tGetLimits\x12-.ganpress.v1.GeneratorServiceGetLimitsRequest\x1a..ganpress.v1.GeneratorServiceGetLimitsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,38 +38,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GENERATEREQUEST_LABELMIXENTRY']._serialized_options = b'8\001'
   _globals['_GENERATEDIMAGE_LABELMIXENTRY']._loaded_options = None
   _globals['_GENERATEDIMAGE_LABELMIXENTRY']._serialized_options = b'8\001'
-  _globals['_PRIORITY']._serialized_start=2062
-  _globals['_PRIORITY']._serialized_end=2156
-  _globals['_LISTMODELSREQUEST']._serialized_start=107
-  _globals['_LISTMODELSREQUEST']._serialized_end=126
-  _globals['_LISTMODELSRESPONSE']._serialized_start=129
-  _globals['_LISTMODELSRESPONSE']._serialized_end=263
-  _globals['_MODELSUMMARY']._serialized_start=266
-  _globals['_MODELSUMMARY']._serialized_end=402
-  _globals['_GENERATORRUNTIME']._serialized_start=405
-  _globals['_GENERATORRUNTIME']._serialized_end=567
-  _globals['_GETMODELREQUEST']._serialized_start=569
-  _globals['_GETMODELREQUEST']._serialized_end=617
-  _globals['_GETMODELRESPONSE']._serialized_start=619
-  _globals['_GETMODELRESPONSE']._serialized_end=719
-  _globals['_MODELRUNTIME']._serialized_start=722
-  _globals['_MODELRUNTIME']._serialized_end=948
-  _globals['_GENERATEREQUEST']._serialized_start=951
-  _globals['_GENERATEREQUEST']._serialized_end=1381
-  _globals['_GENERATEREQUEST_LABELMIXENTRY']._serialized_start=1298
-  _globals['_GENERATEREQUEST_LABELMIXENTRY']._serialized_end=1345
-  _globals['_WALK']._serialized_start=1383
-  _globals['_WALK']._serialized_end=1449
-  _globals['_GENERATERESPONSE']._serialized_start=1451
-  _globals['_GENERATERESPONSE']._serialized_end=1514
-  _globals['_GENERATESTREAMREQUEST']._serialized_start=1516
-  _globals['_GENERATESTREAMREQUEST']._serialized_end=1586
-  _globals['_GENERATESTREAMRESPONSE']._serialized_start=1588
-  _globals['_GENERATESTREAMRESPONSE']._serialized_end=1657
-  _globals['_GENERATEDIMAGE']._serialized_start=1660
-  _globals['_GENERATEDIMAGE']._serialized_end=2060
-  _globals['_GENERATEDIMAGE_LABELMIXENTRY']._serialized_start=1298
-  _globals['_GENERATEDIMAGE_LABELMIXENTRY']._serialized_end=1345
-  _globals['_GENERATORSERVICE']._serialized_start=2159
-  _globals['_GENERATORSERVICE']._serialized_end=2495
+  _globals['_PRIORITY']._serialized_start=2198
+  _globals['_PRIORITY']._serialized_end=2292
+  _globals['_LISTMODELSREQUEST']._serialized_start=133
+  _globals['_LISTMODELSREQUEST']._serialized_end=152
+  _globals['_LISTMODELSRESPONSE']._serialized_start=155
+  _globals['_LISTMODELSRESPONSE']._serialized_end=289
+  _globals['_MODELSUMMARY']._serialized_start=292
+  _globals['_MODELSUMMARY']._serialized_end=428
+  _globals['_GENERATORRUNTIME']._serialized_start=431
+  _globals['_GENERATORRUNTIME']._serialized_end=593
+  _globals['_GETMODELREQUEST']._serialized_start=595
+  _globals['_GETMODELREQUEST']._serialized_end=643
+  _globals['_GETMODELRESPONSE']._serialized_start=645
+  _globals['_GETMODELRESPONSE']._serialized_end=745
+  _globals['_MODELRUNTIME']._serialized_start=748
+  _globals['_MODELRUNTIME']._serialized_end=974
+  _globals['_GENERATEREQUEST']._serialized_start=977
+  _globals['_GENERATEREQUEST']._serialized_end=1407
+  _globals['_GENERATEREQUEST_LABELMIXENTRY']._serialized_start=1324
+  _globals['_GENERATEREQUEST_LABELMIXENTRY']._serialized_end=1371
+  _globals['_WALK']._serialized_start=1409
+  _globals['_WALK']._serialized_end=1475
+  _globals['_GENERATERESPONSE']._serialized_start=1477
+  _globals['_GENERATERESPONSE']._serialized_end=1540
+  _globals['_GENERATESTREAMREQUEST']._serialized_start=1542
+  _globals['_GENERATESTREAMREQUEST']._serialized_end=1612
+  _globals['_GENERATESTREAMRESPONSE']._serialized_start=1614
+  _globals['_GENERATESTREAMRESPONSE']._serialized_end=1683
+  _globals['_GENERATEDIMAGE']._serialized_start=1686
+  _globals['_GENERATEDIMAGE']._serialized_end=2086
+  _globals['_GENERATEDIMAGE_LABELMIXENTRY']._serialized_start=1324
+  _globals['_GENERATEDIMAGE_LABELMIXENTRY']._serialized_end=1371
+  _globals['_GENERATORSERVICEGETLIMITSREQUEST']._serialized_start=2088
+  _globals['_GENERATORSERVICEGETLIMITSREQUEST']._serialized_end=2122
+  _globals['_GENERATORSERVICEGETLIMITSRESPONSE']._serialized_start=2124
+  _globals['_GENERATORSERVICEGETLIMITSRESPONSE']._serialized_end=2196
+  _globals['_GENERATORSERVICE']._serialized_start=2295
+  _globals['_GENERATORSERVICE']._serialized_end=2739
 # @@protoc_insertion_point(module_scope)

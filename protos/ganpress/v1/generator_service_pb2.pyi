@@ -5,6 +5,7 @@ Sampling of images from GAN generators."""
 
 from collections import abc as _abc
 from ganpress.v1 import image_pb2 as _image_pb2
+from ganpress.v1 import limits_pb2 as _limits_pb2
 from ganpress.v1 import model_card_pb2 as _model_card_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -611,3 +612,44 @@ class GeneratedImage(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__to_seed) -> _WhichOneofReturnType__to_seed | None: ...
 
 Global___GeneratedImage: _TypeAlias = GeneratedImage  # noqa: Y015
+
+@_typing.final
+class GeneratorServiceGetLimitsRequest(_message.Message):
+    """Asks for the limits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GeneratorServiceGetLimitsRequest: _TypeAlias = GeneratorServiceGetLimitsRequest  # noqa: Y015
+
+@_typing.final
+class GeneratorServiceGetLimitsResponse(_message.Message):
+    """The limits."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LIMITS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def limits(self) -> _limits_pb2.Limits:
+        """The limits."""
+
+    def __init__(
+        self,
+        *,
+        limits: _limits_pb2.Limits | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GeneratorServiceGetLimitsResponse: _TypeAlias = GeneratorServiceGetLimitsResponse  # noqa: Y015

@@ -59,6 +59,11 @@ class GeneratorServiceStub(object):
                 request_serializer=ganpress_dot_v1_dot_generator__service__pb2.GenerateStreamRequest.SerializeToString,
                 response_deserializer=ganpress_dot_v1_dot_generator__service__pb2.GenerateStreamResponse.FromString,
                 _registered_method=True)
+        self.GetLimits = channel.unary_unary(
+                '/ganpress.v1.GeneratorService/GetLimits',
+                request_serializer=ganpress_dot_v1_dot_generator__service__pb2.GeneratorServiceGetLimitsRequest.SerializeToString,
+                response_deserializer=ganpress_dot_v1_dot_generator__service__pb2.GeneratorServiceGetLimitsResponse.FromString,
+                _registered_method=True)
 
 
 class GeneratorServiceServicer(object):
@@ -102,6 +107,13 @@ class GeneratorServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetLimits(self, request, context):
+        """Tells the limits of this server for the caller who asks.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_GeneratorServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -124,6 +136,11 @@ def add_GeneratorServiceServicer_to_server(servicer, server):
                     servicer.GenerateStream,
                     request_deserializer=ganpress_dot_v1_dot_generator__service__pb2.GenerateStreamRequest.FromString,
                     response_serializer=ganpress_dot_v1_dot_generator__service__pb2.GenerateStreamResponse.SerializeToString,
+            ),
+            'GetLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetLimits,
+                    request_deserializer=ganpress_dot_v1_dot_generator__service__pb2.GeneratorServiceGetLimitsRequest.FromString,
+                    response_serializer=ganpress_dot_v1_dot_generator__service__pb2.GeneratorServiceGetLimitsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -239,6 +256,33 @@ class GeneratorService(object):
             '/ganpress.v1.GeneratorService/GenerateStream',
             ganpress_dot_v1_dot_generator__service__pb2.GenerateStreamRequest.SerializeToString,
             ganpress_dot_v1_dot_generator__service__pb2.GenerateStreamResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/ganpress.v1.GeneratorService/GetLimits',
+            ganpress_dot_v1_dot_generator__service__pb2.GeneratorServiceGetLimitsRequest.SerializeToString,
+            ganpress_dot_v1_dot_generator__service__pb2.GeneratorServiceGetLimitsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,6 +36,8 @@ class GeneratorServiceStub:
     """Draws any number of images, streamed in their order in messages of at most about 1 MB, only as fast as
     they are read. Errors as Generate's.
     """
+    GetLimits: _aio.UnaryUnaryMultiCallable[_generator_service_pb2.GeneratorServiceGetLimitsRequest, _generator_service_pb2.GeneratorServiceGetLimitsResponse]
+    """Tells the limits of this server for the caller who asks."""
 
 class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
     """Draws images from the generators that a server holds.
@@ -83,5 +85,13 @@ class GeneratorServiceServicer(metaclass=_abc_1.ABCMeta):
         """Draws any number of images, streamed in their order in messages of at most about 1 MB, only as fast as
         they are read. Errors as Generate's.
         """
+
+    @_abc_1.abstractmethod
+    def GetLimits(
+        self,
+        request: _generator_service_pb2.GeneratorServiceGetLimitsRequest,
+        context: _aio.ServicerContext[_generator_service_pb2.GeneratorServiceGetLimitsRequest, _abc.Awaitable[_generator_service_pb2.GeneratorServiceGetLimitsResponse]],
+    ) -> _abc.Awaitable[_generator_service_pb2.GeneratorServiceGetLimitsResponse]:
+        """Tells the limits of this server for the caller who asks."""
 
 def add_GeneratorServiceServicer_to_server(servicer: GeneratorServiceServicer, server: _aio.Server) -> None: ...

@@ -21,10 +21,14 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.compressor.codecs.errors import CorruptDataError, TooManyPixelsError
 
 MAGIC = b"\x89G"
+ARCHIVE_MAGIC = MAGIC + b"PA"
+"""How an archive of many files begins, which is no container."""
+VERSION = 2
 _VERSION_BIT = 0x80
 _CHANNELS = (1, 3, 4)
 _CRC = struct.Struct("<I")
@@ -53,9 +57,48 @@ class Container:
         return fields + _CRC.pack(_checksum(fields, self.payload)) + self.payload
 
 
+class Peek(NamedTuple):
+    """What a header says, believed or not."""
+
+    codec: int
+    """Number of the codec."""
+    width_px: int
+    """Width."""
+    height_px: int
+    """Height."""
+    channels: int
+    """Samples a pixel; 0 for a kind that is not known."""
+    is_sound: bool
+    """Whether the checksum matches: if not, nothing of it can be relied on."""
+
+
 def is_container(data: bytes) -> bool:
     """Tells whether the bytes begin as a container does."""
     return len(data) > len(MAGIC) and data.startswith(MAGIC) and bool(data[2] & _VERSION_BIT)
+
+
+def is_of_unknown_version(data: bytes) -> bool:
+    """Tells whether the bytes begin as a GanPress file, but as none of this container or an archive."""
+    return data.startswith(MAGIC) and not is_container(data) and not data.startswith(ARCHIVE_MAGIC)
+
+
+def peek(data: bytes) -> Peek:
+    """Returns what a file's header says, even when its checksum does not match.
+
+    Raises:
+        CorruptDataError: It is no container, or shorter than a header.
+    """
+    if not is_container(data):
+        raise CorruptDataError("the data is no GanPress file: it does not begin with 89 47 and 80..af")
+    width_px, offset = read_varint(data, len(MAGIC) + 1)
+    height_px, offset = read_varint(data, offset)
+    if len(data) < offset + _CRC.size:
+        raise CorruptDataError(f"the GanPress file is truncated: {len(data)} bytes are less than a header's")
+    channels = data[2] >> 4 & 7
+    is_sound = _CRC.unpack_from(data, offset)[0] == _checksum(data[:offset], data[offset + _CRC.size :])
+    return Peek(
+        data[2] & 15, width_px, height_px, _CHANNELS[channels] if channels < len(_CHANNELS) else 0, is_sound
+    )
 
 
 def unpack(data: bytes, *, max_pixels: int) -> Container:

@@ -12,6 +12,7 @@ from services.compressor.codecs.reading import open_image, read_pixels
 from services.compressor.codecs.registry import codec_class, list_codecs, list_file_codecs
 from services.compressor.codecs.repack.codec import Repack
 from services.compressor.codecs.repack.file import CONTAINER_CODEC
+from services.compressor.codecs.seed import CODEC_NUMBER as SEED_NUMBER
 from services.compressor.codecs.seed import SeedCodec, is_seed, read_origin
 
 _CONTAINER_CODECS = {1: Dct.id, packing.CONTAINER_CODEC: Kmeans.id, CONTAINER_CODEC: Repack.id}
@@ -25,6 +26,13 @@ def identify(data: bytes) -> str:
     Raises:
         CorruptDataError: It is no file that `decode` reads.
     """
+    if container.is_of_unknown_version(data):
+        raise CorruptDataError(
+            f"the GanPress file is of a version not known: its third byte is {data[2:3].hex() or 'missing'}, "
+            f"those of version {container.VERSION} are 80 to af; a newer GanPress may read it"
+        )
+    if data.startswith(container.ARCHIVE_MAGIC):
+        raise CorruptDataError("the data is a GanPress archive of many images, not one image")
     if container.is_container(data):
         return SeedCodec.id if is_seed(data) else _identify_container(data)
     with open_image(data) as image:
@@ -38,8 +46,15 @@ def _identify_container(data: bytes) -> str:
     number = container.unpack(data, max_pixels=_ANY).codec
     if number not in _CONTAINER_CODECS:
         known = ", ".join(f"{number} ({codec_id})" for number, codec_id in _CONTAINER_CODECS.items())
-        raise CorruptDataError(f"the GanPress file holds codec {number}; those known are {known}")
+        raise CorruptDataError(
+            f"the GanPress file holds codec {number}; known are {known}, and a newer GanPress may know more"
+        )
     return _CONTAINER_CODECS[number]
+
+
+def container_codec(number: int) -> str:
+    """Returns the id of the codec of a container's number, the number itself for one that is not known."""
+    return {SEED_NUMBER: SeedCodec.id, **_CONTAINER_CODECS}.get(number, str(number))
 
 
 def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -77,11 +78,34 @@ def read_pixels(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS
             raise UnsupportedImageError(
                 f"the {image.format} file holds {frames} frames or pages; a codec takes one image"
             )
+        if image.format == "PNG":
+            check_png(data)
         orientation = image.getexif().get(ExifTags.Base.Orientation)
         image.load()
         # Pillow turns TIFFs itself while it loads them.
         upright = None if image.format == "TIFF" else _UPRIGHT.get(orientation or 1)
         return _pixels_of(image.transpose(upright) if upright is not None else image)
+
+
+def check_png(data: bytes) -> None:
+    """Makes sure that every chunk of a PNG has its checksum; Pillow does not look at those of the image data.
+
+    Raises:
+        CorruptDataError: One has not, or the file ends before its end mark.
+    """
+    start = 8
+    while start + 12 <= len(data):
+        name, end = data[start + 4 : start + 8], start + 8 + int.from_bytes(data[start : start + 4], "big")
+        if data[end : end + 4] != zlib.crc32(memoryview(data)[start + 4 : end]).to_bytes(4, "big"):
+            raise CorruptDataError(
+                f"the PNG was truncated or altered: its chunk at byte {start} does not have its checksum"
+            )
+        if name == b"IEND":
+            return
+        start = end + 4
+    raise CorruptDataError(
+        f"the PNG was truncated or altered: it ends at byte {len(data)} without its end mark"
+    )
 
 
 def _pixels_of(image: Image.Image) -> Pixels:

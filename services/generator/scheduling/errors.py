@@ -16,6 +16,11 @@ class SchedulingError(Exception):
 class QueueFullError(SchedulingError):
     """There is no room for another request; the message says when to try again."""
 
+    def __init__(self, message: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+        """Seconds until what is under way now should be done."""
+
 
 class QueueTimeoutError(SchedulingError):
     """The request waited longer than it wanted to."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -17,6 +18,8 @@ from services.generator.scheduling.times import BatchTimes, Observer, RequestTim
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
+
+_LEAST_RETRY_S, _MOST_RETRY_S = 0.1, 30.0  # that a refused caller is asked to wait
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class LaneOptions:
     max_running: int = 1
     """Most batches at a time."""
     capacity: int = 4096
-    """Most items that requests hold at a time: waiting, running or not yet taken."""
+    """Most items that requests hold at a time: waiting, running or not yet taken; one caller gets half."""
     max_queue_delay_s: float = 0.0
     """Longest that what waits is held back for company while other batches run."""
 
@@ -78,6 +81,7 @@ class Lane(Generic[Work, Result]):
         # Under the lock, counted in items:
         self._queue: FairQueue[Job[Work, Result]] = FairQueue()
         self._held = 0
+        self._held_by: Counter[Hashable] = Counter()
         self._waiting = 0
         self._running_items = 0
         self._patience = Patience(options.max_batch_size, options.max_running, options.max_queue_delay_s)
@@ -127,16 +131,16 @@ class Lane(Generic[Work, Result]):
         with self._lock:
             if self._closed:
                 raise ClosedError("the server is stopping")
-            # An idle lane takes every request: its window may be larger than the capacity.
-            if self._held and self._held + window > self._options.capacity:
+            # An idle lane takes every request: its window may be larger than the capacity. Otherwise a
+            # caller may hold as much as it leaves free (the dynamic threshold of Choudhury and Hahne, 1998),
+            # so that however much one asks for, there is room for the others.
+            mine = self._held_by[caller]
+            if self._held and mine + window > self._options.capacity - self._held:
                 if self._observer:
                     self._observer.request_refused(self.name)
-                raise QueueFullError(
-                    f"the queue is full: {self._held} of {self._options.capacity} items are under way and "
-                    f"this request needs {window}; try again in a second"
-                )
+                raise self._full(mine, window)
             job = Job(self, work, size, window, caller, priority, timeout_s)
-            self._held += window
+            self._hold(caller, window)
             self._enqueue(job, window)
         self._jobs.add(job)
         return job
@@ -155,7 +159,7 @@ class Lane(Generic[Work, Result]):
         """Frees the room of results that were taken; lets as many more items be computed."""
         with self._lock:
             more = min(taken, job.remaining - job.ready)
-            self._held += more - taken
+            self._hold(job.caller, more - taken)
             if not more:
                 return
             job.ready += more
@@ -170,10 +174,25 @@ class Lane(Generic[Work, Result]):
             if job in self._queue:
                 self._queue.discard(job)
                 self._waiting -= job.ready
-            self._held -= job.held
+            self._hold(job.caller, -job.held)
         self._jobs.discard(job)
         if self._observer:
             self._observer.request_ended(self.name, times)
+
+    def _hold(self, caller: Hashable, items: int) -> None:
+        self._held += items
+        self._held_by[caller] += items
+        if not self._held_by[caller]:
+            del self._held_by[caller]
+
+    def _full(self, mine: int, window: int) -> QueueFullError:
+        seconds = self._held * self._patience.item_s / self._options.max_running
+        retry_after_s = min(max(seconds, _LEAST_RETRY_S), _MOST_RETRY_S)
+        return QueueFullError(
+            f"the queue is full: {self._held} of {self._options.capacity} items are under way, {mine} by "
+            f"this caller, and the request needs {window}; try again in {retry_after_s:.1f} s",
+            retry_after_s,
+        )
 
     # What the threads call, under the lock:
 

@@ -20,14 +20,15 @@ class Patience:
         self._max_batch_size = max_batch_size
         self._threads = threads
         self._max_delay_s = max_delay_s
-        self._item_s = 0.0
+        self.item_s = 0.0
+        """Seconds that an item takes, lately."""
         self.load = 0.0
         """Items that waited or ran at the same time, lately."""
 
     def note(self, under_way: int, items: int, compute_s: float) -> None:
         """Takes note of a batch that ended: the items that waited or ran then, its own, its time."""
         self.load = max(under_way, _DECAY * self.load)
-        self._item_s += _SMOOTHING * (compute_s / items - self._item_s)
+        self.item_s += _SMOOTHING * (compute_s / items - self.item_s)
 
     def left_s(self, waiting: int, waited_s: float, running: int) -> float:
         """Returns how long to wait on; 0 or less: take what waits.
@@ -42,4 +43,4 @@ class Patience:
         wanted = min(self._max_batch_size, -(-self.load // self._threads))
         if waiting >= wanted:
             return 0.0
-        return min(self._max_delay_s, _SHARE * wanted * self._item_s) - waited_s
+        return min(self._max_delay_s, _SHARE * wanted * self.item_s) - waited_s

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import click
 import pytest
@@ -32,6 +34,38 @@ def test_help_imports_nothing_heavy() -> None:
         "sys.exit(bool({'grpc', 'numpy', 'onnxruntime', 'sklearn', 'PIL', 'rich'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [("client com", "compress"), ("client compress --codec we", "webp"), ("client archive ex", "extract")],
+)
+def test_shells_complete(words: str, expected: str, tmp_path: Path) -> None:
+    """What `client completion` prints makes bash complete commands, codecs and commands of groups."""
+    program = tmp_path / "client"
+    program.write_text(f"#!{sys.executable}\nfrom client.cli import main\nmain()\n")
+    program.chmod(0o755)
+    script = (
+        f'complete() {{ :; }}; eval "$(client completion bash)"; COMP_WORDS=({words}); '
+        f"COMP_CWORD={len(words.split()) - 1}; _client_completion client; "
+        'printf "%s\\n" "${COMPREPLY[@]}"'
+    )
+    root = Path(__file__).parents[3]
+    environment = os.environ | {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "PYTHONPATH": os.pathsep.join([str(root), str(root / "protos")]),
+    }
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, env=environment, check=False
+    )
+    assert expected in done.stdout.split(), done.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_both_programs_are_completed(shell: str) -> None:
+    """Each shell gets what it needs for client and for ganpress."""
+    text = run_cli("completion", shell).stdout.decode()
+    assert all(f"_{name}_completion" in text for name in ("client", "ganpress"))
 
 
 def test_version() -> None:

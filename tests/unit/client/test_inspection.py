@@ -6,13 +6,13 @@ import io
 from typing import Any
 
 import pytest
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, ImageCms
 
 from client.errors import InputError
 from client.inspection import inspect_image
 from services.compressor.codecs import get_codec, list_codecs
 from services.generator.images import FileFormat, Provenance, encode_image
-from tests.helpers.images import image_file, smooth_image
+from tests.helpers.images import image_file, jpeg_file, smooth_image
 
 IMAGE = smooth_image(20, 10)
 
@@ -83,4 +83,48 @@ def test_formats_of_no_codec_have_their_own_name() -> None:
 def test_no_image_is_told(data: bytes) -> None:
     """What is no image is an error with a sentence."""
     with pytest.raises(InputError):
+        inspect_image(data)
+
+
+def test_samples_frames_metadata_and_turns() -> None:
+    """What a file holds beside its pixels is told."""
+    picture = Image.fromarray(smooth_image(12, 10))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    file = io.BytesIO()
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture.save(file, "JPEG", exif=exif, icc_profile=profile)
+    found = inspect_image(file.getvalue())
+    assert (found.samples, found.orientation, set(found.metadata)) == ("RGB", 6, {"exif", "icc"})
+    file = io.BytesIO()
+    picture.save(file, "GIF", save_all=True, append_images=[picture.transpose(0)], duration=50)
+    assert inspect_image(file.getvalue()).frames == 2
+    file = io.BytesIO()
+    picture.convert("CMYK").save(file, "JPEG")
+    assert (inspect_image(file.getvalue()).samples, inspect_image(file.getvalue()).channels) == ("CMYK", 4)
+
+
+@pytest.mark.parametrize("codec", ["dct", "png"])
+def test_checksums_are_checked(codec: str) -> None:
+    """Of an altered file the header is told, and that its checksum does not match."""
+    data = bytearray(get_codec(codec).encode(smooth_image(40, 30)))
+    assert inspect_image(bytes(data)).checksum == "ok"
+    data[-20] ^= 1
+    found = inspect_image(bytes(data))
+    assert (found.codec, found.width_px, found.height_px) == (codec, 40, 30)
+    assert (found.checksum, found.is_sound) == ("mismatch", False)
+    assert inspect_image(jpeg_file(8, 8)).checksum == "none"
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x89G\x23 what comes", "version not known: its third byte is 23"),
+        (b"\x89G", "version not known: its third byte is missing"),
+        (b"\x89GPA\x01\0\0\0", "is a GanPress archive of many images"),
+    ],
+)
+def test_files_of_other_kinds_of_ours(data: bytes, message: str) -> None:
+    """A file of a newer version and an archive are told apart from files that are no images."""
+    with pytest.raises(InputError, match=message):
         inspect_image(data)

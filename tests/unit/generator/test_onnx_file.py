@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from services.generator.onnx_file import NotOnnxError, explain, external_tensors
+from services.generator.onnx_file import NotOnnxError, explain, external_tensors, operators
 from tests.helpers.models import build_onnx
 
 SOUND = build_onnx()
@@ -110,6 +110,33 @@ def test_damaged_file(data):
     end = data.draw(st.integers(0, len(onnx_file)))
     with suppress(NotOnnxError):
         external_tensors(bytes(onnx_file[:end]))
+
+
+OPERATOR_PLACES = {
+    "node": lambda m, node: m.graph.node.append(node),
+    "branch": lambda m, node: m.graph.node.append(node_with(g=onnx.GraphProto(node=[node]))),
+    "branches": lambda m, node: m.graph.node.append(node_with(graphs=[onnx.GraphProto(node=[node])])),
+    "function": lambda m, node: m.functions.append(onnx.FunctionProto(node=[node])),
+    "function's default": lambda m, node: m.functions.add().attribute_proto.add(
+        g=onnx.GraphProto(node=[node])
+    ),
+}
+
+
+@pytest.mark.parametrize("place", OPERATOR_PLACES)
+def test_operator(place):
+    """An operator is found wherever ONNX allows a node, one of another domain with its domain."""
+    for node, name in (
+        (onnx.NodeProto(op_type="Loop"), "Loop"),
+        (onnx.NodeProto(op_type="Evil", domain="my.ops"), "my.ops:Evil"),
+        (onnx.NodeProto(op_type="Scan", domain="ai.onnx"), "Scan"),
+    ):
+        model = onnx.ModelProto()
+        model.CopyFrom(SOUND)
+        OPERATOR_PLACES[place](model, node)
+        assert operators(model.SerializeToString()) - {"Constant"} == operators(SOUND.SerializeToString()) | {
+            name
+        }
 
 
 def opened(model: onnx.ModelProto) -> str:

@@ -13,7 +13,7 @@ import pytest
 from services.generator.engine import OnnxEngine
 from services.generator.errors import CorruptModelError
 from services.generator.noise import latents
-from services.generator.openvino_engine import OpenVinoEngine
+from services.generator.openvino_engine import OpenVinoEngine, explain
 from tests.helpers.models import build_onnx
 
 SHAPE = {"z_dim": 12, "labels": 3, "image_size_px": 16, "channels": 3}
@@ -74,13 +74,13 @@ def test_answers_are_the_callers_own(path):
         (lambda model: model.__setattr__("ir_version", 99), r"its format \(IR\) has version 99"),
         (
             lambda model: model.graph.node[-1].__setattr__("op_type", "Bernoulli"),
-            "cannot be loaded by OpenVINO: it does not know the operators Bernoulli",
+            "has the operator Bernoulli, which is not run",
         ),
     ],
     ids=["opset", "format", "operator"],
 )
 def test_graph_that_cannot_be_run(tmp_path, damage, message):
-    """A graph of another operator set or format, or with an operator that OpenVINO lacks, is refused."""
+    """A graph of another operator set or format, or with an operator that is not on the list, is refused."""
     model = build_onnx()
     damage(model)
     path = tmp_path / "model.onnx"
@@ -94,8 +94,14 @@ def test_not_onnx(tmp_path, content):
     """A file that is no ONNX graph is refused in one sentence."""
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    with pytest.raises(CorruptModelError, match=r"model\.onnx cannot be loaded: .+"):
+    with pytest.raises(CorruptModelError, match=r"model\.onnx (cannot be loaded: .+|is not an ONNX file)"):
         OpenVinoEngine(path, **SHAPE)
+
+
+def test_explanation():
+    """Of OpenVINO's error a user is told which operators it does not know."""
+    error = RuntimeError("Check failed at a.cpp:1\nNo conversion rule found for operations: Bernoulli\n")
+    assert explain(error) == "it does not know the operators Bernoulli"
 
 
 def test_graph_and_card_disagree(path):

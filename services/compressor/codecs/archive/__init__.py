@@ -11,8 +11,8 @@
 (32, 32, 3)
 """
 
-from services.compressor.codecs.archive.reader import ArchiveReader
+from services.compressor.codecs.archive.reader import ArchiveReader, Damage
 from services.compressor.codecs.archive.records import Member, UnknownMemberError
 from services.compressor.codecs.archive.writer import ArchiveWriter
 
-__all__ = ["ArchiveReader", "ArchiveWriter", "Member", "UnknownMemberError"]
+__all__ = ["ArchiveReader", "ArchiveWriter", "Damage", "Member", "UnknownMemberError"]

@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from services.compressor.codecs.archive import records
+from services.compressor.codecs.errors import CorruptDataError
 
 _READ_AHEAD_BYTES = 1 << 18
 _FIRST_BYTES = 512
+_MOST_IN_VAIN = 64
+"""Times that the searched part may be read for checksums that are wrong: else a hostile file takes hours."""
 
 
 class Record(NamedTuple):
@@ -54,11 +57,19 @@ class RecordFile:
         return _record(_Window(self, _FIRST_BYTES), offset, end)
 
     def sound_records(self, start: int, end: int) -> Iterator[Record]:
-        """Yields the sound records between two places; what is between them is passed over."""
+        """Yields the sound records between two places; what is between them is passed over.
+
+        Raises:
+            CorruptDataError: So much looks like records and is none that only malice explains it.
+        """
         window = _Window(self, _READ_AHEAD_BYTES)
         offset = start
         while offset < end:
             record = _record(window, offset, end)
+            if window.in_vain_bytes > _MOST_IN_VAIN * (end - start) + _READ_AHEAD_BYTES:
+                raise CorruptDataError(
+                    f"the archive is damaged beyond use: after byte {offset} too much only looks like records"
+                )
             if record is None:
                 offset = _next_start(window, offset + 1, end)
             else:
@@ -73,6 +84,8 @@ class _Window:
         self._file = file
         self._ahead_bytes = ahead_bytes
         self._data, self._offset = b"", 0
+        self.in_vain_bytes = 0
+        """Bytes of what looked like long records, and had another checksum."""
 
     def peek(self, offset: int, size_bytes: int) -> bytes:
         """Returns so many bytes from a place, fewer at the file's end."""
@@ -100,6 +113,7 @@ def _record(window: _Window, offset: int, end: int) -> Record | None:
         first = window.peek(offset, length)
     record = first[:length]
     if len(record) < length or not records.is_sound(record, head, offset):
+        window.in_vain_bytes += length if length > _FIRST_BYTES else 0
         return None
     return Record(head.kind, offset, offset + length, record[head.head_bytes :])
 

@@ -15,9 +15,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from services.compressor.codecs.container import ARCHIVE_MAGIC
 from services.compressor.codecs.errors import CodecError, CorruptDataError
 
-MAGIC = b"\x89GPA"
+MAGIC = ARCHIVE_MAGIC
 VERSION = 1
 HEADER = MAGIC + bytes([VERSION, 0, 0, 0])
 

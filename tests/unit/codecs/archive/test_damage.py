@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from services.compressor.codecs import CodecError, CorruptDataError
 from services.compressor.codecs.archive import ArchiveReader, ArchiveWriter
-from services.compressor.codecs.archive.records import HEADER
+from services.compressor.codecs.archive.records import HEADER, number
 
 MEMBERS = {f"key-{number}": b"the same beginning %d " % number * (number % 3 + 1) for number in range(7)}
 
@@ -108,3 +108,15 @@ def test_archive_in_an_archive() -> None:
     assert [member.key for member in ArchiveReader(io.BytesIO(bytes(data)))] == ["first", "inner", "last"]
     data[data.index(b"inner")] ^= 1
     assert [member.key for member in ArchiveReader(io.BytesIO(bytes(data)))] == ["first", "last"]
+
+
+def test_searching_is_bounded() -> None:
+    """A file in which thousands of long records seem to begin is refused, not searched for hours."""
+    size = 1 << 21
+    starts = bytearray(HEADER)
+    while len(starts) < size - 2500:
+        # A member of all that follows, whose key is "k".
+        starts += b"\xe1" + number(size - len(starts) - 2000) + bytes(4) + b"\0\0\x01k"
+    starts += bytes(1000)
+    with pytest.raises(CorruptDataError, match="damaged beyond use"):
+        ArchiveReader(io.BytesIO(bytes(starts)))

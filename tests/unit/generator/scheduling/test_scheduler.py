@@ -337,15 +337,32 @@ async def test_a_full_queue_refuses():
         first = start(lane, [1, 2, 3, 4])
         await gate.reached(1)
         with pytest.raises(
-            QueueFullError, match="4 of 6 items are under way and this request needs 3; try again"
-        ):
-            lane.submit([5, 6, 7], 3)
-        second = start(lane, [5, 6])
+            QueueFullError, match="4 of 6 items are under way, 0 by this caller, and the request needs 3; try"
+        ) as caught:
+            lane.submit([5, 6, 7], 3, caller="other")
+        assert caught.value.retry_after_s > 0
+        second = asyncio.create_task(collect(lane.submit([5, 6], 2, caller="other")))
         gate.open(2)
         assert (await first, await second) == ([3, 6, 9, 12], [15, 18])
         third = start(lane, [5, 6, 7])
         gate.open()
         assert await third == [15, 18, 21]
+
+
+async def test_a_full_queue_has_room_for_others():
+    """However much one caller asks for, others still find room; it gets what it asked for before."""
+    gate = Gate()
+    async with lane_of(gate, max_batch_size=1, capacity=16) as lane:
+        jobs, refused = [], 0
+        for _ in range(10_000):
+            try:
+                jobs.append(lane.submit([1], 1, caller="greedy"))
+            except QueueFullError:
+                refused += 1
+        assert (len(jobs), refused) == (8, 9992)
+        jobs += [lane.submit([2], 1, caller=other) for other in range(2)]
+        gate.open(10)
+        assert [await collect(job) for job in jobs] == [[3]] * 8 + [[6]] * 2
 
 
 async def test_an_idle_lane_takes_any_request():
@@ -460,7 +477,7 @@ async def test_observer_of_a_full_queue():
     async with lane_of(gate, max_batch_size=1, capacity=2, observer=notes) as lane:
         running = start(lane, [1])
         await gate.reached(1)
-        waiting = start(lane, [2])
+        waiting = asyncio.create_task(collect(lane.submit([2], 1, caller="other")))
         await until(lambda: lane.waiting == 1)
         assert lane.pending == 1
         with pytest.raises(QueueFullError):
