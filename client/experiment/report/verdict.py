@@ -124,7 +124,7 @@ def verdicts(comparisons: Sequence[EqualSize]) -> Table:
 def _verdict(comparison: EqualSize) -> list[Value]:
     measure = comparison.measures[0]
     ranking = comparison.ranking(measure)
-    gap = comparison.difference(*ranking[:2], measure) if len(ranking) > 1 else None
+    gap = comparison.difference(ranking[0], ranking[1], measure) if len(ranking) > 1 else None
     if gap is None:
         reason = "too few images reached the size"
         return [comparison.source.title, comparison.images, *[None] * 6, reason]
