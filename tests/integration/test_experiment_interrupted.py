@@ -37,8 +37,8 @@ def _models(model_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def plan_file(tmp_path: Path) -> Path:
-    """A plan of 68 cells."""
-    images = write_images(tmp_path / "images", 14)
+    """A plan of 40 cells."""
+    images = write_images(tmp_path / "images", 7)
     return write_plan(tmp_path / "plan.yaml", plan(images))
 
 
@@ -62,7 +62,7 @@ def test_killed_runs_end_as_one_that_nothing_interrupted(tmp_path: Path, plan_fi
     killed, _, rounds, _ = done.stdout.split()
     assert int(killed) == KILLS
     whole = comparable(results(tmp_path / "out" / "whole"))
-    assert len(whole) == 68
+    assert len(whole) == 40
     for number in range(int(rounds)):
         out = tmp_path / "out" / str(number)
         assert comparable(results(out)) == whole, f"seed {seed}, run {number}"
@@ -83,11 +83,11 @@ async def test_a_cell_that_is_done_is_not_done_again(tmp_path: Path, plan_file: 
         with pytest.raises(asyncio.CancelledError):
             await task
         before = {row["cell_index"]: row for row in load(store.location).to_pylist()}
-        assert 10 <= len(before) < 68
+        assert 10 <= len(before) < 40
         second = Progress()
         await run_experiment(client, experiment, store, RunOptions(Shard()), second)
     assert second.progress
-    assert (second.progress.before, second.progress.done) == (len(before), 68)
+    assert (second.progress.before, second.progress.done) == (len(before), 40)
     rows = {row["cell_index"]: row for row in results(tmp_path / "out").to_pylist()}
     assert {index: rows[index] for index in before} == before
 
@@ -127,8 +127,8 @@ async def test_a_service_may_die_and_come_back(tmp_path: Path, plan_file: Path) 
     async with server_process("services.compressor", *options, "--port", address.rpartition(":")[2]):
         ended = await run
     await client.close()
-    assert before < 68
-    assert (ended.done, ended.failed) == (68, 0)
+    assert before < 40
+    assert (ended.done, ended.failed) == (40, 0)
 
 
 async def test_a_service_that_stays_away_ends_the_run(tmp_path: Path, plan_file: Path) -> None:
@@ -146,10 +146,10 @@ async def test_a_service_that_stays_away_ends_the_run(tmp_path: Path, plan_file:
         assert await process.wait() == 1
     kept, error = stderr.splitlines()
     done = _rows(tmp_path / "out")
-    assert kept == f"{done} of 68 cells are kept; `client experiment resume {tmp_path / 'out'}` goes on"
+    assert kept == f"{done} of 40 cells are kept; `client experiment resume {tmp_path / 'out'}` goes on"
     assert error.startswith(f"error: cannot reach the compressor at {server.address}: ")
     assert run_cli("experiment", "resume", tmp_path / "out").exit_code == 0
-    assert results(tmp_path / "out").num_rows == 68
+    assert results(tmp_path / "out").num_rows == 40
 
 
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path, plan_file: Path) -> None:
@@ -162,11 +162,11 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, plan_file: Path) -> None:
         _, stderr = process.communicate()
     assert process.returncode == 130
     assert stderr.startswith(
-        f"stopped: {_rows(tmp_path / 'out')} of 68 cells are kept; `client experiment resume"
+        f"stopped: {_rows(tmp_path / 'out')} of 40 cells are kept; `client experiment resume"
     )
     assert "Traceback" not in stderr
     assert run_cli("experiment", "resume", tmp_path / "out").exit_code == 0
-    assert results(tmp_path / "out").num_rows == 68
+    assert results(tmp_path / "out").num_rows == 40
 
 
 def _rows(folder: Path) -> int:
@@ -195,12 +195,12 @@ def test_a_full_disk_loses_nothing(small_disk: Path, plan_file: Path) -> None:
     result = run_cli("experiment", "run", plan_file, "-o", small_disk / "out")
     assert result.exit_code == 1
     kept, error = result.stderr.splitlines()
-    assert kept.split(" of 68 cells are kept; ")[0] == str(_rows(small_disk / "out"))
+    assert kept.split(" of 40 cells are kept; ")[0] == str(_rows(small_disk / "out"))
     assert error.startswith(f"error: cannot write {small_disk}/out/")
     assert error.endswith(": No space left on device")
     (small_disk / "other").unlink()
     assert run_cli("experiment", "resume", small_disk / "out").exit_code == 0
-    assert results(small_disk / "out").num_rows == 68
+    assert results(small_disk / "out").num_rows == 40
 
 
 def test_results_in_an_object_store(tmp_path: Path, plan_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +217,7 @@ def test_results_in_an_object_store(tmp_path: Path, plan_file: Path, monkeypatch
         for shard in ("0/2", "1/2"):
             result = run_cli("experiment", "run", plan_file, "-o", place, "--shard", shard)
             assert result.exit_code == 0, result.stderr
-        assert load(place).num_rows == 68
+        assert load(place).num_rows == 40
         merged = run_cli("experiment", "merge", place)
         assert merged.exit_code == 0, merged.stderr
         store = Store(place)
