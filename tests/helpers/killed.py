@@ -2,8 +2,8 @@
 
 `python -m tests.helpers.killed PLAN FOLDER KILLS SEED`: `FOLDER/whole` is a run that nothing interrupted,
 `FOLDER/0`, `FOLDER/1` and so on are runs that were killed and gone on with to their end. Each run is a
-process of its own, forked from this one, which has imported everything: so it takes no second to start. The services are those of the environment, for
-ONNX Runtime does not stand a fork.
+process of its own, forked from this one, which has imported everything: so it takes no second to start.
+The services are those of the environment, for ONNX Runtime does not stand a fork.
 """
 
 from __future__ import annotations
