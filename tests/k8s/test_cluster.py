@@ -1,4 +1,4 @@
-"""A cluster of real services in network namespaces, under load, loses no call whatever happens to its pods."""
+"""A cluster of real services in network namespaces, under load, loses no call whatever happens to it."""
 
 from __future__ import annotations
 
