@@ -11,10 +11,9 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from client.experiment.plan.reading import parse_plan, read_plan, ready_made
-
 from client import sidecar
 from client.errors import InputError
+from client.experiment.plan.reading import parse_plan, read_plan, ready_made
 from client.samples import Rejected, Source
 from client.tarstream import BrokenTarError, PeekedFile, TarReader, is_tar, write_tar
 from tests.fuzz.targets import Target

@@ -97,7 +97,7 @@ def parse_plan(text: str, name: str) -> PlanFile:
     except (InputError, MemoryError):
         raise
     except Exception as error:
-        # Tagged values that are not what their tags say end in many ways: KeyError, AttributeError, IndexError ...
+        # Values that are not what their tags say end in many ways: KeyError, AttributeError, IndexError ...
         raise InputError(f"{name} is no YAML: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{name} is no plan: it must have the fields {', '.join(Plan.model_fields)}")
