@@ -119,7 +119,7 @@ def code_frequencies(  # noqa: PLR0915 - one loop, whose steps share a dozen num
         magnitude = code_magnitude(coding, abs(value), voters, sets + group, plane_class)
         if magnitude == 0:
             continue
-        negative = np.int64(value < 0)
+        negative: Any = np.int64(value < 0)
         if voters == VOTERS:
             top_sign = top_level + 8 if top_rest >= 0 else 7 - top_level
             left_sign = left_level + 8 if left_rest >= 0 else 7 - left_level
@@ -128,7 +128,7 @@ def code_frequencies(  # noqa: PLR0915 - one loop, whose steps share a dozen num
             contexts[2] = trend_context(room, other)
             negative = vote(coding, negative, np.int64(3), SIGN_SETS + kind * 2 + np.int64(other != 0))
         else:
-            negative = code_bit(coding.coder, coding.buffer, negative, np.int64(32768))
+            negative = code_bit(coding.coder, coding.buffer, negative, 32768)
         magnitude = min(magnitude, 32767)
         if decoding:
             plane.coefficients[y + u, x + v] = -magnitude if negative else magnitude

@@ -20,7 +20,7 @@ from services.compressor.codecs.dct.steps import UNIT
 from services.compressor.codecs.dct.threshold import threshold_blocks
 from services.compressor.codecs.dct.voting import new_coding
 
-_LAGRANGE = np.float32(0.115)  # squared steps a bit
+_LAGRANGE = np.float32(0.08)  # squared steps a bit
 _NEAREST, _FAVOUR_ZERO = 128, 112  # rounding of means, in 1/256 step
 
 

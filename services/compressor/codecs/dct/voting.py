@@ -49,7 +49,7 @@ def vote(coding: Any, bit: Any, voters: Any, selected: Any) -> Any:
     for i in range(voters):
         votes[i] = STRETCH[np.uint32(models[contexts[i]]) >> np.uint32(19)]
         total += np.int64(votes[i]) * np.int64(weights[base + np.uint64(i)])
-    chance = np.int64(SQUASH[min(max(total >> 16, -2047), 2047) + 2048])
+    chance: Any = np.int64(SQUASH[min(max(total >> 16, -2047), 2047) + 2048])
     bit = code_bit(coding.coder, coding.buffer, bit, chance)
     error = ((bit << 16) - chance) * _RATE
     target = bit * 4194303
@@ -87,12 +87,12 @@ def code_rest(coding: Any, value: Any, first: Any) -> Any:
     rest = value + 1
     length = np.int64(0)
     while length < 20:
-        more = np.int64(rest >> (length + 1) != 0)
+        more: Any = np.int64(rest >> (length + 1) != 0)
         if code_adaptive(coding.coder, coding.buffer, more, coding.models, first + length, 255) == 0:
             break
         length += 1
     decoded = np.int64(1)
     for i in range(length):
         bit = rest >> (length - 1 - i) & 1
-        decoded = decoded << 1 | code_bit(coding.coder, coding.buffer, bit, np.int64(32768))
+        decoded = decoded << 1 | code_bit(coding.coder, coding.buffer, bit, 32768)
     return decoded - 1
