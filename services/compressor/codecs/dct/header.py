@@ -43,9 +43,7 @@ class Header:
             | self.prior << _PRIOR_SHIFT
             | _STEEP * (slope > 15)
         )
-        return bytes(
-            [flags, self.quantiser.index, (slope >> (slope > 15)) << 4 | self.quantiser.chroma]
-        )
+        return bytes([flags, self.quantiser.index, (slope >> (slope > 15)) << 4 | self.quantiser.chroma])
 
 
 def pack_payload(header: Header, alpha: bytes | None, stream: bytes) -> bytes:
