@@ -9,24 +9,41 @@ import grpc
 
 from client.errors import InputError
 from client.security import Security
-from services.common.server import CHANNEL_OPTIONS
+from services.common.server import CHANNEL_OPTIONS, KEEPALIVE_MS
 
-# A call that never reached a server may be sent again; whatever a server answered is final.
+# Calls go in turn to all servers that a name resolves to. One that never reached a server, or whose server
+# went away before it answered, is sent again, to another; whatever a server answered is final.
 SERVICE_CONFIG = json.dumps(
     {
+        "loadBalancingConfig": [{"round_robin": {}}],
         "methodConfig": [
             {
                 "name": [{}],
                 "retryPolicy": {
-                    "maxAttempts": 4,
+                    "maxAttempts": 5,
                     "initialBackoff": "0.1s",
                     "maxBackoff": "1s",
                     "backoffMultiplier": 3,
                     "retryableStatusCodes": ["UNAVAILABLE"],
                 },
             }
-        ]
+        ],
     }
+)
+
+_OPTIONS: tuple[tuple[str, str | int], ...] = (
+    *CHANNEL_OPTIONS,
+    ("grpc.service_config", SERVICE_CONFIG),
+    # A proxy of the environment is for the web, and never knows the Unix socket.
+    ("grpc.enable_http_proxy", 0),
+    # A connection that ends is the sign to ask for the name again: servers come and go within seconds.
+    ("grpc.dns_min_time_between_resolutions_ms", 1000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 5000),
+    # A machine that vanishes says nothing: who waits for its answer asks whether it is there.
+    ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+    ("grpc.keepalive_timeout_ms", 5000),
 )
 
 _ADDRESS = re.compile(r"unix:.+|(?P<host>[^\s:/\[\]]+|\[[0-9a-fA-F:.]+\]):(?P<port>\d{1,5})")
@@ -52,13 +69,7 @@ def open_channel(address: str, security: Security | None = None) -> grpc.aio.Cha
     """
     security = security or Security()
     security.check(address)
-    options = [
-        *CHANNEL_OPTIONS,
-        ("grpc.service_config", SERVICE_CONFIG),
-        # A proxy of the environment is for the web, and never knows the Unix socket.
-        ("grpc.enable_http_proxy", 0),
-    ]
     interceptors = security.interceptors()
     if credentials := security.credentials():
-        return grpc.aio.secure_channel(address, credentials, options, interceptors=interceptors)
-    return grpc.aio.insecure_channel(address, options, interceptors=interceptors)
+        return grpc.aio.secure_channel(address, credentials, _OPTIONS, interceptors=interceptors)
+    return grpc.aio.insecure_channel(address, _OPTIONS, interceptors=interceptors)

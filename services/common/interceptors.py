@@ -15,6 +15,7 @@ from typing import Any, TypeAlias, cast
 
 import grpc
 
+from services.common import deadlines
 from services.common.access import Guard, Scope, current_caller
 from services.common.access.guard import demand
 from services.common.errors import ACCESS_ERRORS, StatusTable, retry_metadata, status_of
@@ -163,8 +164,8 @@ class _Call:
         self._context = context
         self._begun_s = time.perf_counter()
         # Asked now: a stream that is cut may end when gRPC has freed what it knows of the call.
-        remaining_s = cast("float | None", context.time_remaining())
-        self._late_s = math.inf if remaining_s is None else self._begun_s + remaining_s
+        self._remaining_s = cast("float | None", context.time_remaining())
+        self._late_s = math.inf if self._remaining_s is None else self._begun_s + self._remaining_s
         self._peer = context.peer()
         self._request_id = _request_id(context)
         self._caller = ""
@@ -176,6 +177,7 @@ class _Call:
             task.add_done_callback(self._interceptor.calls.discard)
         self._method.metrics.begin()
         request_id.set(self._request_id)
+        deadlines.begin(self._remaining_s)
         self._context.set_trailing_metadata(((REQUEST_ID_KEY, self._request_id),))
         try:
             self._admit()

@@ -36,11 +36,14 @@ _CHANNELZ = cast("ServiceDescriptor", cast("Any", channelz_pb2).DESCRIPTOR.servi
 _REFLECTION = Rules({}, scope=None, always=("ServerReflectionInfo",))
 
 MAX_MESSAGE_BYTES = 64 * 2**20
+MAX_CONNECTION_CALLS = 512
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
 )
 """Options of both ends of a channel: gRPC's own limit of 4 MB is little more than one raw megapixel."""
+KEEPALIVE_MS = 20_000
+"""How often a client that waits for an answer may ask whether the server is still there."""
 
 
 @dataclass(frozen=True)
@@ -309,6 +312,10 @@ def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
         # Two servers on one port would share its calls: refuse the second instead.
         ("grpc.so_reuseport", 0),
         ("grpc.enable_channelz", int(options.channelz)),
+        ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+        # More of one connection wait at its client. Beyond 1,000 calls that have arrived and not been taken
+        # up, gRPC would cancel some at random, whoever made them.
+        ("grpc.max_concurrent_streams", MAX_CONNECTION_CALLS),
     ]
     if options.max_connection_age_s:
         # Calls under way on an old connection may end in their own time: its grace has no limit.

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from services.common import deadlines
+
 _SMOOTHING = 0.1  # of the time that work takes
 _LEAST_RETRY_S, _MOST_RETRY_S = 0.1, 30.0  # that a refused caller is asked to wait
 
@@ -74,6 +76,8 @@ class Turns:
             if refusable and len(self._queues.get(caller, ())) >= self.max_waiting - self._waiting:
                 self._ended["full"] += 1
                 raise self._busy("and no more may")
+            if refusable:
+                self._check_time(caller)
             await self._wait(caller, self.max_wait_s if refusable else None)
         begun_s = time.monotonic()
         try:
@@ -137,9 +141,23 @@ class Turns:
             if not queue:
                 del self._queues[caller]
 
+    def _check_time(self, caller: Hashable) -> None:
+        """Refuses what could not be done in time: to work for those who leave is to work for nobody."""
+        left_s = deadlines.left_s()
+        mine = len(self._queues.get(caller, ())) + 1
+        callers = len(self._queues) + (mine == 1)
+        if (
+            left_s is not None
+            and self._seconds(min(self._waiting + 1, callers * mine)) + self._work_s > left_s
+        ):
+            self._ended["late"] += 1
+            raise self._busy(f"and this one's deadline is in {left_s:.2g} s")
+
+    def _seconds(self, requests: int) -> float:
+        return requests * self._work_s / self._slots
+
     def _busy(self, why: str) -> BusyError:
-        seconds = self._waiting * self._work_s / self._slots
-        retry_after_s = min(max(seconds, _LEAST_RETRY_S), _MOST_RETRY_S)
+        retry_after_s = min(max(self._seconds(self._waiting), _LEAST_RETRY_S), _MOST_RETRY_S)
         return BusyError(
             f"the server is busy: {self._waiting} requests wait, {why}; try again in {retry_after_s:.1f} s",
             retry_after_s,

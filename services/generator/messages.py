@@ -20,6 +20,7 @@ from ganpress.v1.image_pb2 import (
 )
 from numpy.typing import NDArray
 
+from services.common import deadlines
 from services.common.access import charge, current_caller
 from services.generator.errors import RequestError
 from services.generator.images import DEFAULT_QUALITY, FileFormat, Provenance, encode_image
@@ -71,7 +72,8 @@ def ticket(request: pb.GenerateRequest, context: Any) -> Ticket:
     """
     if request.priority not in pb.Priority.values():
         raise RequestError(f"priority {request.priority} is not known: {', '.join(pb.Priority.keys())} are")
-    return Ticket(caller_of(context), request.priority or pb.PRIORITY_NORMAL, charge=charge)
+    priority = request.priority or pb.PRIORITY_NORMAL
+    return Ticket(caller_of(context), priority, remaining_s=deadlines.left_s(), charge=charge)
 
 
 def caller_of(context: Any) -> str:

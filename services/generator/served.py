@@ -41,6 +41,8 @@ class Ticket:
     """Lower ones are served first, always."""
     timeout_s: float | None = None
     """Longest wait for the first image to be begun."""
+    remaining_s: float | None = None
+    """Time until the caller stops waiting; a request that cannot be done by then is refused."""
     charge: Callable[[int, int], None] | None = None
     """Is told the images, and their pixels in all, of a request that is drawn as a whole; may refuse it."""
 
@@ -102,6 +104,7 @@ class ServedModel:
             caller=ticket.caller,
             priority=ticket.priority,
             timeout_s=ticket.timeout_s,
+            remaining_s=ticket.remaining_s,
             whole=whole,
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.fuzz.inputs import WORK, name_of, read_corpus, read_regressions
 
-_INSTRUMENTED = ["services", "client", "trainer", "PIL", "google", "json", "tarfile", "tomllib"]
+_INSTRUMENTED = ["services", "client", "trainer", "PIL", "google", "json", "tarfile", "tomllib", "yaml"]
 """Packages whose branches guide the fuzzer."""
 _MAX_RSS_MB = 3000
 _INPUT_TIMEOUT_S = 600  # of a machine that does much else

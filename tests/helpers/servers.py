@@ -63,6 +63,10 @@ class ServerProcess:
         """Sends SIGTERM."""
         self._process.send_signal(signal.SIGTERM)
 
+    def kill(self) -> None:
+        """Sends SIGKILL."""
+        self._process.kill()
+
     async def exit_code(self) -> int:
         """Waits for the end; the rest of stderr goes to `log`."""
         assert self._process.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import pytest
 
 from tests.helpers.cli import run_cli
 from tests.helpers.photographs import write_blobs
-from tests.helpers.studies import study_record
 from trainer.cli import main
 from trainer.study.record import StudyRecord
 
@@ -79,7 +77,7 @@ def test_from_the_command_to_the_page(arguments: list[str], tmp_path: Path) -> N
 
     shown = run_cli("experiment", "report", out)
     assert shown.exit_code == 0, shown.stderr
-    assert "dogs-train-wgan-gp" in shown.stdout.decode()
+    assert shown.stderr == f"the report is {out}/report.html\n"
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "Training study: 8 runs" in page
     assert page.count("data:image/webp;base64,") == 16
@@ -125,26 +123,3 @@ def test_data_that_a_run_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "dogs-train-dcgan needs --dogs DATA; without it choose other runs, as by --only 'cars-*'" in (
         capsys.readouterr().err
     )
-
-
-def test_the_report_refuses_what_it_does_not_know(tmp_path: Path) -> None:
-    """A folder without a study is said to be none, and options of an experiment do not go with a report."""
-    result = run_cli("experiment", "report", tmp_path)
-    assert result.exit_code == 1
-    assert "holds neither a training study (study.json) nor an experiment" in result.stderr
-    result = run_cli("experiment", "-n", 4, "report", tmp_path)
-    assert result.exit_code == 2
-    assert "--count does not go with report" in result.stderr
-
-
-def test_an_experiment_s_page_is_found(tmp_path: Path) -> None:
-    """The report of an experiment is where it was written."""
-    for name in ("results.parquet", "report.html"):
-        (tmp_path / name).touch()
-    result = run_cli("experiment", "report", tmp_path)
-    assert (result.exit_code, result.stderr) == (0, f"the report is {tmp_path / 'report.html'}\n")
-
-
-def test_the_studies_of_the_client_s_tests_are_the_trainer_s() -> None:
-    """What the client is tested with is what the trainer writes."""
-    StudyRecord.model_validate_json(json.dumps(study_record()))

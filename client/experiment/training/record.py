@@ -228,10 +228,14 @@ def read_study(folder: Path) -> TrainingStudy:
 
 def read_losses(folder: Path, run: Run) -> LossRows:
     """Returns the losses of a run from its metrics.jsonl; lines that are no row are left out."""
+    return parse_losses((read_file(folder, f"{run.files.run}/metrics.jsonl") or b"").decode(errors="replace"))
+
+
+def parse_losses(text: str) -> LossRows:
+    """Returns the losses in the text of a metrics.jsonl; lines that are no row are left out."""
     epochs: list[float] = []
     losses: list[tuple[float, float]] = []
-    text = read_file(folder, f"{run.files.run}/metrics.jsonl")
-    for line in text.decode(errors="replace").splitlines() if text else ():
+    for line in text.splitlines():
         try:
             row = json.loads(line)
             epoch, pair = float(row["epoch"]), (float(row["d_loss"]), float(row["g_loss"]))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from statistics import fmean, stdev
 
-from client.experiment.report import Table
+from client.experiment.report.blocks import Chart, Column, Panel, Series, Table, Value
 from client.experiment.training.record import Evaluation, Figure, Run, TrainingStudy
 
 KINDS = {
@@ -58,78 +57,145 @@ def facts(study: TrainingStudy) -> list[str]:
     ]
 
 
+def findings(runs: Sequence[Run]) -> list[str]:
+    """Returns what came out, in sentences."""
+    found: list[str] = []
+    if compared := [run for run in runs if run.times_as_fast]:
+        speeds = [run.times_as_fast or 0 for run in compared]
+        found.append(
+            f"Training ran **{min(speeds):.2f} to {max(speeds):.2f} times** as fast as the study's, by "
+            "images a second."
+        )
+    for name in dict.fromkeys(name for run in runs if run.evaluation for name in _figures(run.evaluation)):
+        if name.startswith("kid_"):
+            scored = [(_figures(run.evaluation)[name].value, run.name) for run in runs
+                      if run.evaluation and name in _figures(run.evaluation)]  # fmt: skip
+            (best, best_name), (worst, worst_name) = min(scored), max(scored)
+            found.append(
+                f"By {name} `{best_name}` is closest to photographs (**{best:.3g}**), `{worst_name}` "
+                f"farthest ({worst:.3g})."
+            )
+    ended = [f"`{run.name}` {run.status}" for run in runs if run.status in ("diverged", "collapsed")]
+    return [*found, *([f"Ended badly: {', '.join(ended)}."] if ended else [])]
+
+
 def times(runs: Sequence[Run]) -> Table:
     """Returns a row for each run, the study's figures beside ours."""
-    groups = [("", 1), ("study", 4), ("ours", 5), ("compared", 2)]
-    head = [
-        "run", "images", "batch", "time", "images/s", "images", "batch", "epochs", "time", "images/s",
-        "times as fast", "time at the study's size",
-    ]  # fmt: skip
-    return Table(groups, head, [_times_row(run) for run in runs])
-
-
-def _times_row(run: Run) -> list[str]:
-    theirs = run.published
-    study = ["", "", "", ""]
-    if theirs:
-        study = [
-            f"{theirs.images:,}", str(theirs.batch_size), time_text(theirs.duration_s),
-            f"{theirs.images_per_s:.0f}",
-        ]  # fmt: skip
-    ours = [
-        f"{run.images:,}",
-        str(run.config.batch_size),
-        f"{run.config.epochs if run.epochs is None else run.epochs:.4g}",
-        time_text(run.duration_s) or run.status,
-        _number(run.images_per_s, ".0f"),
+    columns = [
+        Column("run", "run"),
+        Column("study_images", "images", ",d", "study"),
+        Column("study_batch_size", "batch", "d", "study"),
+        Column("study_min", "minutes", ".1f", "study"),
+        Column("study_images_per_s", "images/s", ".0f", "study"),
+        Column("images", "images", ",d", "ours"),
+        Column("batch_size", "batch", "d", "ours"),
+        Column("epochs", "epochs", ".4g", "ours"),
+        Column("min", "minutes", ".1f", "ours"),
+        Column("images_per_s", "images/s", ".0f", "ours"),
+        Column("status", "state", group="ours"),
+        Column("times_as_fast", "times as fast", ".2f", "compared"),
+        Column("at_study_size_min", "minutes at the study's size", ".1f", "compared"),
     ]
-    return [run.name, *study, *ours, _number(run.times_as_fast, ".2f"), time_text(run.at_study_size_s)]
+    caption = "Training, the study's runs beside ours."
+    return Table("times", caption, columns, [_times_row(run) for run in runs])
+
+
+def _times_row(run: Run) -> list[Value]:
+    theirs = run.published
+    study: list[Value] = [None] * 4
+    if theirs:
+        study = [theirs.images, theirs.batch_size, theirs.duration_s / 60, theirs.images_per_s]
+    return [
+        run.name,
+        *study,
+        run.images,
+        run.config.batch_size,
+        run.config.epochs if run.epochs is None else run.epochs,
+        _minutes(run.duration_s),
+        run.images_per_s,
+        run.status,
+        run.times_as_fast,
+        _minutes(run.at_study_size_s),
+    ]
+
+
+def times_chart(runs: Sequence[Run]) -> Chart | None:
+    """Returns the study's times, and what its work takes at our speed; None when there is no pair."""
+    both = [(run.name, run.published.duration_s, run.at_study_size_s) for run in runs if run.published]
+    pairs = [(name, theirs / 60, ours / 60) for name, theirs, ours in both if ours]
+    if not pairs:
+        return None
+    names, theirs, ours = zip(*pairs, strict=True)
+    zeros = [0.0] * len(pairs)
+    panel = Panel(
+        "Time for the study's images and epochs",
+        [
+            Series("the study", 7, zeros, {"minutes": theirs}, names),
+            Series("ours", 0, zeros, {"minutes": ours}, names),
+        ],
+    )
+    caption = "Minutes that each run took the study on one Colab GPU, and that its work takes at our speed."
+    return Chart("times", "intervals", caption, "", {"minutes": "minutes"}, [panel])
 
 
 def losses(runs: Sequence[Run]) -> Table:
     """Returns a row for each run with its state, final losses and diversity."""
-    rows = [
+    columns = [
+        Column("run", "run"),
+        Column("status", "state"),
+        Column("d_loss", "D loss", ".3f"),
+        Column("g_loss", "G loss", ".3f"),
+        Column("diversity", "diversity", ".2f"),
+    ]
+    rows: list[list[Value]] = [
         [
             run.name,
             run.status,
-            _number(run.losses.discriminator if run.losses else None, ".3f"),
-            _number(run.losses.generator if run.losses else None, ".3f"),
-            _number(run.diversity, ".2f"),
+            run.losses.discriminator if run.losses else None,
+            run.losses.generator if run.losses else None,
+            run.diversity,
         ]
         for run in runs
     ]
-    return Table([("", 2), ("", 3)], ["run", "state", "D loss", "G loss", "diversity"], rows)
+    return Table("losses", "Losses and diversity at the end.", columns, rows)
 
 
-def quality(runs: Sequence[Run]) -> list[tuple[str, Table]]:
-    """Returns for each kind of features their name and a table of the metrics on them.
+def quality(runs: Sequence[Run]) -> list[Table]:
+    """Returns for each kind of features a table of the metrics on them.
 
     For each data set and split the photographs come first, then the runs; several seeds of a run are
     followed by their mean.
     """
     measured = [(run, run.evaluation) for run in runs if run.evaluation]
     features = dict.fromkeys(name.rpartition("_")[2] for _, one in measured for name in _figures(one))
-    return [(name, _quality_table(measured, name)) for name in features]
+    return [_quality_table(measured, name) for name in features]
 
 
 def _quality_table(measured: Sequence[tuple[Run, Evaluation]], features: str) -> Table:
     there = {name for _, one in measured for name in _figures(one)}
     names = [f"{kind}_{features}" for kind in KINDS if f"{kind}_{features}" in there]
-    rows: list[list[str]] = []
+    rows: list[list[Value]] = []
     parts = dict.fromkeys((run.data, run.split) for run, _ in measured)
     for data, split in parts:
         own = [pair for pair in measured if (pair[0].data, pair[0].split) == (data, split)]
-        rows.append([f"photographs, {data}-{split}", "", *(_real(own, name) for name in names)])
+        rows.append(
+            [f"photographs, {data}-{split}", None, *(cell for n in names for cell in (_real(own, n), None))]
+        )
         for preset in dict.fromkeys(run.preset for run, _ in own):
             same = [pair for pair in own if pair[0].preset == preset]
             for run, one in same:
-                cells = [_figure(_figures(one).get(name)) for name in names]
+                cells = [cell for name in names for cell in _figure(_figures(one).get(name))]
                 rows.append([run.name, f"{one.seeds} x {one.images:,}", *cells])
             if len(same) > 1:
-                cells = [_mean([_figures(one).get(name) for _, one in same]) for name in names]
+                cells = [
+                    cell for name in names for cell in _mean([_figures(one).get(name) for _, one in same])
+                ]
                 rows.append([f"{data}-{split}-{preset}, mean", f"{len(same)} seeds", *cells])
-    head = ["images", "drawn", *(KINDS[name.rpartition("_")[0]] for name in names)]
-    return Table([("", 2), ("mean ± standard deviation", len(names))], head, rows)
+    columns = [Column("run", "images"), Column("drawn", "drawn")]
+    for name in names:
+        group = KINDS[name.rpartition("_")[0]]
+        columns += [Column(name, "mean", ".4g", group), Column(f"{name}_spread", "±", ".2g", group)]
+    return Table(f"quality_{features}", f"Quality by {features} features.", columns, rows)
 
 
 def notes(runs: Sequence[Run]) -> list[str]:
@@ -149,40 +215,24 @@ def notes(runs: Sequence[Run]) -> list[str]:
     return [f"{', '.join(names)}: {text}" for text, names in found.items()]
 
 
-def time_text(seconds: float | None) -> str:
-    """Returns a time as h:mm:ss, nothing for None."""
-    return "" if seconds is None else str(dt.timedelta(seconds=round(seconds)))
+def _minutes(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds / 60
 
 
 def _figures(evaluation: Evaluation) -> dict[str, Figure]:
     return {figure.name: figure for figure in evaluation.figures}
 
 
-def _real(measured: Sequence[tuple[Run, Evaluation]], name: str) -> str:
+def _real(measured: Sequence[tuple[Run, Evaluation]], name: str) -> float | None:
     """Returns what photographs score; the same for all runs on a set but for the number of images."""
     values = [figure.real for _, one in measured if (figure := _figures(one).get(name))]
-    return _short(next((value for value in values if value is not None), None))
+    return next((value for value in values if value is not None), None)
 
 
-def _figure(figure: Figure | None) -> str:
-    return "" if figure is None else _with_spread(figure.value, figure.spread)
+def _figure(figure: Figure | None) -> tuple[float | None, float | None]:
+    return (figure.value, figure.spread) if figure else (None, None)
 
 
-def _mean(figures: Sequence[Figure | None]) -> str:
+def _mean(figures: Sequence[Figure | None]) -> tuple[float | None, float | None]:
     values = [figure.value for figure in figures if figure]
-    return _with_spread(fmean(values), stdev(values)) if len(values) > 1 else ""
-
-
-def _with_spread(value: float, spread: float | None) -> str:
-    return _short(value) + ("" if spread is None else f" ± {_short(spread)}")
-
-
-def _short(value: float | None) -> str:
-    """Returns a number with as many digits as mean something."""
-    if value is None:
-        return ""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.3f}"
-
-
-def _number(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+    return (fmean(values), stdev(values)) if len(values) > 1 else (None, None)

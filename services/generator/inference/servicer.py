@@ -13,6 +13,7 @@ import numpy as np
 from ganpress.inference import grpc_service_pb2 as pb
 from ganpress.inference.grpc_service_pb2_grpc import GRPCInferenceServiceServicer
 
+from services.common import deadlines
 from services.common.access import charge
 from services.common.errors import status_of
 from services.common.streams import in_order
@@ -180,6 +181,7 @@ class InferenceServicer(GRPCInferenceServiceServicer):
 
     async def _infer(self, request: pb.ModelInferRequest, caller: str) -> pb.ModelInferResponse:
         arrived_s = time.perf_counter()
+        remaining_s = deadlines.left_s()
         with self._registry.find(request.model_name, _version(request.model_version)) as lease:
             served = lease.runner
             lane = f"{served.model.name}/{served.model.version}"
@@ -188,7 +190,7 @@ class InferenceServicer(GRPCInferenceServiceServicer):
             with served.draw(
                 Wanted(asked.draws, asked.as_pixels),
                 asked.rows,
-                replace(asked.ticket, charge=charge),
+                replace(asked.ticket, remaining_s=remaining_s, charge=charge),
                 whole=True,
             ) as job:
                 parts = [drawn async for drawn in job]

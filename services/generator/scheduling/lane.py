@@ -20,6 +20,7 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 _LEAST_RETRY_S, _MOST_RETRY_S = 0.1, 30.0  # that a refused caller is asked to wait
+_SHARED = 2  # times as long, at most, a request takes because later ones of its caller share with it
 
 
 @dataclass(frozen=True)
@@ -110,6 +111,7 @@ class Lane(Generic[Work, Result]):
         caller: Hashable = None,
         priority: int = 0,
         timeout_s: float | None = None,
+        remaining_s: float | None = None,
         whole: bool = False,
     ) -> Job[Work, Result]:
         """Queues a request.
@@ -120,11 +122,12 @@ class Lane(Generic[Work, Result]):
             caller: Who asks; callers get equal parts of what is computed.
             priority: Lower ones are served first, always.
             timeout_s: Fails the request when none of its items is being computed by then.
+            remaining_s: Time until its caller stops waiting for the last item; None: never.
             whole: All items are computed without any result being taken. Otherwise the request is fed as its
                 results are taken, and holds at most two batches for each that may run.
 
         Raises:
-            QueueFullError: The capacity is used up.
+            QueueFullError: The capacity is used up, or the caller would have left before its turn.
             ClosedError: The lane was closed.
         """
         window = size if whole else min(size, self._window)
@@ -139,6 +142,8 @@ class Lane(Generic[Work, Result]):
                 if self._observer:
                     self._observer.request_refused(self.name)
                 raise self._full(mine, window)
+            if self._held and remaining_s is not None:
+                self._check_time(mine, size, remaining_s)
             job = Job(self, work, size, window, caller, priority, timeout_s)
             self._hold(caller, window)
             self._enqueue(job, window)
@@ -185,9 +190,27 @@ class Lane(Generic[Work, Result]):
         if not self._held_by[caller]:
             del self._held_by[caller]
 
+    def _check_time(self, mine: int, size: int, remaining_s: float) -> None:
+        """Refuses what could not be done in time: to work for those who leave is to work for nobody."""
+        callers = len(self._held_by) + (not mine)
+        # Callers share, so what others wait for need not be done before.
+        ahead = min(self._held + size, callers * (mine + size))
+        wait_s = _SHARED * self._seconds(ahead)
+        if wait_s > remaining_s:
+            if self._observer:
+                self._observer.request_refused(self.name)
+            retry_after_s = min(max(wait_s - remaining_s, _LEAST_RETRY_S), _MOST_RETRY_S)
+            raise QueueFullError(
+                f"the queue is too long: the request would be done in about {wait_s:.2g} s, and its deadline "
+                f"is in {remaining_s:.2g} s; try again in {retry_after_s:.1f} s",
+                retry_after_s,
+            )
+
+    def _seconds(self, items: int) -> float:
+        return items * self._patience.item_s / self._options.max_running
+
     def _full(self, mine: int, window: int) -> QueueFullError:
-        seconds = self._held * self._patience.item_s / self._options.max_running
-        retry_after_s = min(max(seconds, _LEAST_RETRY_S), _MOST_RETRY_S)
+        retry_after_s = min(max(self._seconds(self._held), _LEAST_RETRY_S), _MOST_RETRY_S)
         return QueueFullError(
             f"the queue is full: {self._held} of {self._options.capacity} items are under way, {mine} by "
             f"this caller, and the request needs {window}; try again in {retry_after_s:.1f} s",

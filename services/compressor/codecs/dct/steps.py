@@ -30,7 +30,7 @@ class Quantiser:
     index: int
     """Base step, an index into BASE_STEPS."""
     slope: int
-    """How much wider steps get per unit of frequency of an 8x8 block, in 1/128; 0..15."""
+    """How much wider steps get per unit of frequency of an 8x8 block, in 1/128; 0..15, or even up to 30."""
     chroma: int
     """How much wider the steps of the second and third plane are, in 1/8; 0..15."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 
@@ -363,6 +364,24 @@ async def test_a_full_queue_has_room_for_others():
         jobs += [lane.submit([2], 1, caller=other) for other in range(2)]
         gate.open(10)
         assert [await collect(job) for job in jobs] == [[3]] * 8 + [[6]] * 2
+
+
+async def test_what_would_be_late_is_refused():
+    """A request that could not be done before its caller leaves is refused at once, others are taken."""
+
+    def slow(pieces: Sequence[Piece[Numbers]], alone: bool) -> list[list[int]]:
+        time.sleep(0.02 * len(items_of(pieces)))
+        return tripled(pieces, alone)
+
+    async with lane_of(slow, max_batch_size=1) as lane:
+        await start(lane, range(20))  # the lane learns what an item takes
+        waiting = start(lane, range(100), caller="a", whole=True)
+        await until(lambda: lane.waiting > 50)
+        with pytest.raises(QueueFullError, match=r"and its deadline is in 0\.5 s") as caught:
+            lane.submit([1], 1, caller="a", remaining_s=0.5)
+        assert caught.value.retry_after_s > 0
+        assert await collect(lane.submit([1], 1, caller="b", remaining_s=5)) == [3]
+        waiting.cancel()
 
 
 async def test_an_idle_lane_takes_any_request():

@@ -1,0 +1,1 @@
+"""The report of an experiment or of training runs: its content, and its forms."""
