@@ -313,6 +313,11 @@ def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),
         ("grpc.enable_channelz", int(options.channelz)),
         ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+        # A client whose machine is gone does not say so: after as long again its connection is closed, and
+        # its calls end. Who does not even begin to speak is cut, too.
+        ("grpc.keepalive_time_ms", 3 * KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
+        ("grpc.server_handshake_timeout_ms", KEEPALIVE_MS),
         # More of one connection wait at its client. Beyond 1,000 calls that have arrived and not been taken
         # up, gRPC would cancel some at random, whoever made them.
         ("grpc.max_concurrent_streams", MAX_CONNECTION_CALLS),

@@ -193,8 +193,8 @@ class Lane(Generic[Work, Result]):
     def _check_time(self, mine: int, size: int, remaining_s: float) -> None:
         """Refuses what could not be done in time: to work for those who leave is to work for nobody."""
         callers = len(self._held_by) + (not mine)
-        # What is done and not yet taken costs nothing more; callers share, so what others wait for need not be
-        # done before.
+        # What is done and not yet taken costs nothing more; callers share, so what others wait for need not
+        # be done before.
         ahead = min(self._waiting + self._running_items + size, callers * (mine + size))
         wait_s = _SHARED * self._seconds(ahead)
         if wait_s > remaining_s:
