@@ -9,7 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("buildah", "podman", "runc", "mmdebstrap", "nsenter", "ip", "iptables")
@@ -52,11 +52,11 @@ class Containers:
         assert not check or done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def start(self, command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        """Starts a command in the namespace."""
-        return subprocess.Popen(
-            [*self._enter, *command], env={**self.environment, **env}, stdout=subprocess.PIPE
-        )
+    def start(
+        self, command: Sequence[str], env: Mapping[str, str], output: BinaryIO
+    ) -> subprocess.Popen[bytes]:
+        """Starts a command in the namespace that writes to a file."""
+        return subprocess.Popen([*self._enter, *command], env={**self.environment, **env}, stdout=output)
 
     def inspect(self, container: str) -> dict[str, Any]:
         """Returns what podman knows of a container."""
