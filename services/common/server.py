@@ -116,6 +116,8 @@ class ServerOptions:
     """What a caller may ask for of whom the file says nothing else."""
     tls: TlsFiles | None = None
     """Certificate and key; None: plain text."""
+    slow_s: float = 0.0
+    """Calls that take as long or longer are logged as warnings; 0: none."""
     insecure: bool = False
     """Whether other machines may be served without TLS, or strangers."""
 
@@ -153,6 +155,7 @@ class Server:
             },
             self._call_metrics,
             self._guard,
+            self._options.slow_s,
         )
         self._health_server: HealthServer | None = None
         self.health_address = ""
