@@ -31,9 +31,9 @@ def fuzz(name: str, seconds: int, *, is_interpreted: bool, merge: bool) -> None:
     import atheris
 
     with atheris.instrument_imports(_INSTRUMENTED, [] if is_interpreted else _kernels()):
-        from tests.fuzz.targets import all_targets
+        from tests.fuzz.targets import load_target
 
-        target = all_targets()[name]
+        target = load_target(name)
 
     import numpy as np
 
