@@ -11,7 +11,7 @@ from pathlib import Path
 
 from playwright.sync_api import sync_playwright
 
-WIDTH_PX = 900
+WIDTH_PX = 1180
 
 
 def main(report: Path, prefix: str) -> None:
@@ -24,7 +24,9 @@ def main(report: Path, prefix: str) -> None:
         page = browser.new_page(viewport={"width": WIDTH_PX, "height": 900}, color_scheme="light")
         page.goto(report.resolve().as_uri())
         # What is for hands has no place in a picture.
-        page.add_style_tag(content="label, .reading, .chart > figcaption { display: none !important }")
+        hidden = "label, .reading, .chart > figcaption { display: none !important }"
+        page.add_style_tag(content=hidden + ".panels { grid-template-columns: repeat(3, 1fr) !important }")
+        page.wait_for_timeout(500)  # the charts are drawn anew
         for chart in page.locator("figure.chart").all():
             name = (chart.get_attribute("id") or "").removeprefix("chart-")
             chart.screenshot(path=f"{prefix}-{name}.png")
