@@ -27,6 +27,7 @@ COMMANDS = {
     "verify": "Tell what has changed since files were sealed.",
     "models": "List the models, show one's card, load and unload.",
     "codecs": "List the codecs, or show one's options.",
+    "doctor": "Check both servers, versions, limits and certificates.",
     "serve": "Run both services until stopped.",
     "experiment": "Compare the codecs on generated and real images.",
     "completion": "Print what makes a shell complete commands.",

@@ -12,6 +12,7 @@ from ganpress.v1.codec_pb2 import CodecOptions
 from ganpress.v1.compressor_service_pb2 import (
     BatchImage,
     CompressBatchRequest,
+    CompressorServiceGetLimitsRequest,
     CompressRequest,
     CompressResponse,
     CompressStreamRequest,
@@ -24,6 +25,7 @@ from ganpress.v1.compressor_service_pb2 import (
 from ganpress.v1.compressor_service_pb2_grpc import CompressorServiceStub
 from ganpress.v1.goal_pb2 import Goal
 from ganpress.v1.input_pb2 import InputOptions
+from ganpress.v1.limits_pb2 import Limits
 
 from client.codec_options import AUTO, OptionValue, OptionValueError, build_options
 from client.compiling import compile_for_options
@@ -53,6 +55,14 @@ class CompressorCalls(Connections):
         connection = await self.connect("compressor")
         stub = CompressorServiceStub(connection.channel)
         return await answered(stub.ListCodecs(ListCodecsRequest(), timeout=self.timeout_s), connection.peer)
+
+    async def compressor_limits(self) -> Limits:
+        """Returns the limits of the compressor for this caller."""
+        connection = await self.connect("compressor")
+        call = CompressorServiceStub(connection.channel).GetLimits(
+            CompressorServiceGetLimitsRequest(), timeout=self.timeout_s
+        )
+        return (await answered(call, connection.peer)).limits
 
     async def codec_options(
         self, codec: str, options: Mapping[str, OptionValue] | None = None

@@ -9,6 +9,7 @@ from ganpress.inference.grpc_service_pb2_grpc import GRPCInferenceServiceStub
 from ganpress.v1.generator_service_pb2 import (
     GeneratedImage,
     GenerateStreamRequest,
+    GeneratorServiceGetLimitsRequest,
     GetModelRequest,
     GetModelResponse,
     ListModelsRequest,
@@ -17,6 +18,7 @@ from ganpress.v1.generator_service_pb2 import (
     ModelSummary,
 )
 from ganpress.v1.generator_service_pb2_grpc import GeneratorServiceStub
+from ganpress.v1.limits_pb2 import Limits
 from ganpress.v1.model_card_pb2 import ModelCard
 from ganpress.v1.model_repository_service_pb2 import (
     ListModelVersionsRequest,
@@ -48,6 +50,14 @@ class GeneratorCalls(Connections):
         connection = await self.connect("generator")
         stub = GeneratorServiceStub(connection.channel)
         return await answered(stub.ListModels(ListModelsRequest(), timeout=self.timeout_s), connection.peer)
+
+    async def generator_limits(self) -> Limits:
+        """Returns the limits of the generator for this caller."""
+        connection = await self.connect("generator")
+        call = GeneratorServiceStub(connection.channel).GetLimits(
+            GeneratorServiceGetLimitsRequest(), timeout=self.timeout_s
+        )
+        return (await answered(call, connection.peer)).limits
 
     async def get_model(self, name: str, version: int = 0) -> ModelCard:
         """Returns a model's card; version 0 is the newest."""

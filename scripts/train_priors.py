@@ -21,6 +21,7 @@ from PIL import Image
 
 from services.compressor.codecs.coding import new_meter
 from services.compressor.codecs.dct import picture, planes, postfilter, priors
+from services.compressor.codecs.dct.blocks import Blocks
 from services.compressor.codecs.dct.contexts import DIAGONAL, LOCAL
 from services.compressor.codecs.dct.plan import Plan
 from services.compressor.codecs.dct.scan import BUCKET_OF, SCANS
@@ -69,12 +70,12 @@ def plan_of(quality: int, *, fast: bool) -> Plan:
     return Plan(None, quality, True, fast, fast, True, False)
 
 
-def blocks_of(pixels: Pixels, plan: Plan) -> list[picture.Blocks]:
+def blocks_of(pixels: Pixels, plan: Plan) -> list[Blocks]:
     parts = planes.split(pixels, to_ycbcr=True, halved=plan.is_halved)
     return picture.quantised_planes(parts, plan)
 
 
-def count(blocks: list[picture.Blocks], counts: Counts) -> None:
+def count(blocks: list[Blocks], counts: Counts) -> None:
     """Adds what magnitudes and buckets occur."""
     magnitudes, ends = counts
     for number, plane in enumerate(blocks):

@@ -66,17 +66,21 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     Streaming methods have to be async generators.
     """
 
-    def __init__(self, rules: Mapping[str, Rules], metrics: CallMetrics, guard: Guard) -> None:
+    def __init__(
+        self, rules: Mapping[str, Rules], metrics: CallMetrics, guard: Guard, slow_s: float = 0.0
+    ) -> None:
         """Sets up a closed interceptor.
 
         Args:
             rules: Those of each service by its full name, such as "ganpress.v1.GeneratorService".
             metrics: Counts the calls.
             guard: Names the callers.
+            slow_s: Calls that take as long or longer are logged as warnings; 0: none.
         """
         self._rules = rules
         self._metrics = metrics
         self.guard = guard
+        self.slow_s = slow_s
         self._handlers: dict[str, Handler] = {}
         self.opened = asyncio.Event()
         self.stopping = False
@@ -226,6 +230,9 @@ class _Call:
         duration_s = time.perf_counter() - self._begun_s
         self._method.metrics.end(code, duration_s)
         level = logging.DEBUG if code is grpc.StatusCode.OK else logging.INFO
+        message = "call ended"
+        if self._interceptor.slow_s and duration_s >= self._interceptor.slow_s:
+            level, message = logging.WARNING, "slow call ended"
         if logger.isEnabledFor(level):
             fields = {
                 "method": self._method.path,
@@ -235,7 +242,7 @@ class _Call:
                 "caller": self._caller,
                 "request_id": self._request_id,
             }
-            logger.log(level, "call ended", extra={"fields": fields})
+            logger.log(level, message, extra={"fields": fields})
 
 
 def _request_id(context: Context) -> str:

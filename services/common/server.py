@@ -116,6 +116,8 @@ class ServerOptions:
     """What a caller may ask for of whom the file says nothing else."""
     tls: TlsFiles | None = None
     """Certificate and key; None: plain text."""
+    slow_s: float = 0.0
+    """Calls that take as long or longer are logged as warnings; 0: none."""
     insecure: bool = False
     """Whether other machines may be served without TLS, or strangers."""
 
@@ -153,6 +155,7 @@ class Server:
             },
             self._call_metrics,
             self._guard,
+            self._options.slow_s,
         )
         self._health_server: HealthServer | None = None
         self.health_address = ""
@@ -313,6 +316,11 @@ def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),
         ("grpc.enable_channelz", int(options.channelz)),
         ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+        # A client whose machine is gone does not say so: after as long again its connection is closed, and
+        # its calls end. Who does not even begin to speak is cut, too.
+        ("grpc.keepalive_time_ms", 3 * KEEPALIVE_MS),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_MS),
+        ("grpc.server_handshake_timeout_ms", KEEPALIVE_MS),
         # More of one connection wait at its client. Beyond 1,000 calls that have arrived and not been taken
         # up, gRPC would cancel some at random, whoever made them.
         ("grpc.max_concurrent_streams", MAX_CONNECTION_CALLS),

@@ -79,6 +79,9 @@ class ServiceSettings(BaseSettings):
     threads: int = Field(0, ge=0, le=1024, description="Threads that compute; 0 means one a CPU.")
     log_level: LogLevel = Field("info", description="Least level that is logged.")
     log_format: LogFormat = Field("text", description="Form of the log lines on stderr.")
+    slow_s: float = Field(
+        0.0, ge=0, description="Calls that take so many seconds or more are logged as warnings; 0 means none."
+    )
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
@@ -110,6 +113,7 @@ class ServiceSettings(BaseSettings):
             tls=TlsFiles(self.tls_certificate, self.tls_key, self.tls_client_ca)
             if self.tls_certificate and self.tls_key
             else None,
+            slow_s=self.slow_s,
             insecure=self.insecure,
         )
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy._core._multiarray_umath import __cpu_features__ as cpu_features  # pyright: ignore
 from numpy.typing import NDArray
 
-from services.generator.errors import CorruptModelError
+from services.generator.errors import CorruptModelError, OutOfMemoryError
 from services.generator.graph_file import read_graph
 from services.generator.onnx_file import explain
 from services.generator.providers import CPU, ort, provider_list
@@ -38,6 +38,7 @@ _VECTOR_INSTRUCTIONS = (
 
 _FLOAT = "tensor(float)"
 _MOST_THREADS = 4  # of one image: more hardly help
+_NO_MEMORY = ("bad_alloc", "Failed to allocate memory", "out of memory", "Cannot allocate memory")
 _WARM_UP_SIZES = (1, 3, 8)  # images of the last are drawn in batches of each
 
 
@@ -106,11 +107,25 @@ class Engine(ABC):
 
         Returns:
             float32 [N, C, H, W], nominally -1..1; the caller's own.
+
+        Raises:
+            OutOfMemoryError: There is no memory even for one image. Batches that are too large are halved.
         """
         feed: dict[str, Any] = {"z": z}
         if self._labels:
             feed["label"] = labels
-        return self._compute(feed, has_machine=has_machine)
+        try:
+            return self._compute(feed, has_machine=has_machine)
+        except Exception as error:
+            if not _lacks_memory(error):
+                raise
+            if len(z) == 1:
+                raise OutOfMemoryError(
+                    f"there is no memory to draw an image of {self._path.parent}: try again later"
+                ) from error
+        half = len(z) // 2
+        logger.warning("no memory to draw %d images at a time: %d and %d", len(z), half, len(z) - half)
+        return np.concatenate([self.run(z[:half], labels[:half]), self.run(z[half:], labels[half:])])
 
     def label_input(self, labels: Labels) -> Labels:
         """Returns labels as the graph takes them: indices as they are, or as weights where it `mixes_labels`.
@@ -244,6 +259,11 @@ class OnnxEngine(Engine):
         if not np.array_equal(alone, [self.run(row[None], labels) for row in z]):
             logger.warning("%s draws other bits with several threads: a run uses one", self._path)
             self._wide = self._session
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether an error is the runtime's for want of memory; they have no class of their own for it."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 
 
 def to_pixels(images: NDArray[np.float32]) -> NDArray[np.uint8]:

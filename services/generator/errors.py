@@ -7,6 +7,7 @@ GeneratorError
 │   └── IncompleteModelError   they are not so yet: they may still be being copied
 ├── RepositoryError            the model repository cannot be read
 ├── ModelControlError          clients may not load and unload models
+├── OutOfMemoryError           there is no memory for an image
 ├── MissingRuntimeError        the package that shall compute is not installed
 └── NoModelsError              there is nothing to serve
 """
@@ -40,6 +41,13 @@ class RepositoryError(GeneratorError):
 
 class ModelControlError(GeneratorError):
     """Clients may not load and unload models; the message names the setting."""
+
+
+class OutOfMemoryError(GeneratorError):
+    """There is no memory for an image."""
+
+    retry_after_s = 1.0
+    """Seconds after which it may be worth trying again."""
 
 
 class MissingRuntimeError(GeneratorError):

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from services.generator import noise
 from services.generator.draws import Draws, Rows, SeededDraws
 from services.generator.engine import Engine, Labels, to_pixels
+from services.generator.errors import OutOfMemoryError
 from services.generator.models import Model
 from services.generator.scheduling import ClosedError, Job, Lane, LaneOptions, Observer, Piece, Scheduler
 
@@ -119,8 +120,12 @@ class ServedModel:
             z.append(some.latents(of_seeds[first : first + len(some.seeds)]))
             first += len(some.seeds)
         labels = [self.engine.label_input(some.labels) for some in rows]
-        images = self.engine.run(_joined(z), _joined(labels), has_machine=alone)
-        return _parted(images, pieces, rows)
+        try:
+            images = self.engine.run(_joined(z), _joined(labels), has_machine=alone)
+            return _parted(images, pieces, rows)
+        except MemoryError as error:
+            count = sum(piece.stop - piece.start for piece in pieces)
+            raise OutOfMemoryError(f"there is no memory for {count} images: try again later") from error
 
     def _probe(self) -> str:
         draws = SeededDraws(PROBE_SEEDS, None, max(len(self.model.labels), 1), 1.0)

@@ -20,6 +20,7 @@ from services.generator.errors import (
     MissingRuntimeError,
     ModelControlError,
     NoModelsError,
+    OutOfMemoryError,
     RepositoryError,
     RequestError,
     UnknownModelError,
@@ -48,6 +49,7 @@ ERRORS: StatusTable = {
     MissingRuntimeError: grpc.StatusCode.FAILED_PRECONDITION,
     ModelControlError: grpc.StatusCode.PERMISSION_DENIED,
     RepositoryError: grpc.StatusCode.FAILED_PRECONDITION,
+    OutOfMemoryError: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 

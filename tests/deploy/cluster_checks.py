@@ -18,6 +18,7 @@ from tests.deploy.manifest_checks import (
     program,
     servers,
     settings,
+    speaks_tls,
 )
 
 
@@ -219,6 +220,25 @@ def jobs_are_whole(manifests: list[Manifest]) -> Iterator[str]:
                 yield f"{where}{values.get('MASTER')} is not its first pod"
 
 
+def certificates_are_issued(manifests: list[Manifest]) -> Iterator[str]:
+    """A certificate's issuer is there, and its Secret; a server's names are those of its Services."""
+    issuers = {manifest["metadata"]["name"] for manifest in of_kind(manifests, "Issuer")}
+    certificates = of_kind(manifests, "Certificate")
+    secrets = {certificate["spec"]["secretName"] for certificate in certificates}
+    for certificate in certificates:
+        if (issuer := certificate["spec"]["issuerRef"]["name"]) not in issuers:
+            yield f"{name_of(certificate)}: there is no issuer {issuer}"
+    for issuer in of_kind(manifests, "Issuer"):
+        if (secret := issuer["spec"].get("ca", {}).get("secretName", "")) and secret not in secrets:
+            yield f"{name_of(issuer)}: nobody makes the Secret {secret}"
+    if not speaks_tls(manifests):
+        return
+    names = {name for certificate in certificates for name in certificate["spec"].get("dnsNames", [])}
+    for service in of_kind(manifests, "Service"):
+        if service["metadata"]["name"] not in names:
+            yield f"{name_of(service)}: no certificate has its name"
+
+
 def volumes_are_bounded(manifests: list[Manifest]) -> Iterator[str]:
     """An emptyDir has a limit, and one in memory fits into the container's."""
     for owner in owners(manifests):
@@ -243,5 +263,6 @@ CLUSTER_CHECKS: tuple[Check, ...] = (
     monitors_pick_pods,
     gpus_are_whole,
     jobs_are_whole,
+    certificates_are_issued,
     volumes_are_bounded,
 )

@@ -132,6 +132,11 @@ def service(container: Manifest, manifests: list[Manifest]) -> Service:
     return _BUILD[program(container)](settings(container, manifests))
 
 
+def speaks_tls(manifests: list[Manifest]) -> bool:
+    """Whether a server serves under TLS."""
+    return any(settings(container, manifests).tls_certificate for _, container in servers(manifests))
+
+
 def selectors_match(manifests: list[Manifest]) -> Iterator[str]:
     """Every selector picks exactly the pods of one Deployment or Job."""
     for owner in of_kind(manifests, "Deployment") + of_kind(manifests, "Service"):
@@ -169,8 +174,9 @@ def services_reach_ports(manifests: list[Manifest]) -> Iterator[str]:
                 yield f"{where}targetPort {port['targetPort']} is none of {sorted(ports)}"
             elif ports[port["targetPort"]] != port["port"]:
                 yield f"{where}port {port['port']} differs from the container's {ports[port['targetPort']]}"
-            if port["name"] == "grpc" and port.get("appProtocol") != "kubernetes.io/h2c":
-                yield f"{where}appProtocol does not tell that gRPC is HTTP/2"
+            protocol = "https" if speaks_tls(manifests) else "kubernetes.io/h2c"
+            if port["name"] == "grpc" and port.get("appProtocol") != protocol:
+                yield f"{where}appProtocol does not tell that gRPC is HTTP/2: {protocol}"
 
 
 def servers_listen_on_ports(manifests: list[Manifest]) -> Iterator[str]:
@@ -178,7 +184,7 @@ def servers_listen_on_ports(manifests: list[Manifest]) -> Iterator[str]:
     for owner, container in servers(manifests):
         declared = {port["name"]: port["containerPort"] for port in container["ports"]}
         values = settings(container, manifests)
-        bound = {"grpc": values.port, "metrics": values.metrics_port}
+        bound = {"grpc": values.port, "metrics": values.metrics_port, "health": values.health_port}
         for port, number in bound.items():
             if declared.get(port) != number:
                 yield f"{name_of(owner)}: port {port} is {declared.get(port)}, the server binds {number}"
@@ -199,6 +205,9 @@ def probes_ask_the_server(manifests: list[Manifest]) -> Iterator[str]:
                 continue
             if probe["port"] not in ports:
                 yield f"{where} asks port {probe['port']}, which is none of {ports}"
+            values = settings(container, manifests)
+            if values.tls_certificate and probe["port"] != values.health_port:
+                yield f"{where} asks port {probe['port']}, which speaks TLS: the kubelet does not"
             if probe.get("service", "") not in served:
                 yield f"{where} asks for {probe['service']}, which the server does not know"
 

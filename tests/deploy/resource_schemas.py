@@ -28,7 +28,20 @@ _PARENT = {"name": str, "namespace": str, "sectionName": str}
 _FIELDS: dict[tuple[str, str], Any] = {
     ("monitoring.coreos.com/v1", "PodMonitor"): {
         "selector": {"matchLabels": dict},
-        "podMetricsEndpoints": [{"port": str, "path": str, "interval": str}],
+        "podMetricsEndpoints": [
+            {
+                "port": str,
+                "path": str,
+                "interval": str,
+                "scheme": str,
+                "tlsConfig": {
+                    "ca": {"secret": {"name": str, "key": str}},
+                    "cert": {"secret": {"name": str, "key": str}},
+                    "keySecret": {"name": str, "key": str},
+                    "serverName": str,
+                },
+            }
+        ],
     },
     ("monitoring.coreos.com/v1", "PrometheusRule"): {
         "groups": [

@@ -24,6 +24,7 @@ IMAGES = {
     "ganpress-generator-gpu": ("services/generator", "gpu"),
     "ganpress-compressor": ("services/compressor", ""),
     "ganpress-trainer": ("trainer", ""),
+    "ganpress-client": ("client", ""),
 }
 """Folder of each image's Dockerfile, and the target in it; the last stage when it has no name."""
 LOCKS = ROOT / "deploy" / "images"
@@ -86,7 +87,7 @@ def test_hadolint_finds_an_untagged_base(image: str) -> None:
 def test_the_image_starts_its_program(image: str) -> None:
     """The image runs a console script of the package, as nobody, a server on the port of its settings."""
     stage = dict(final_stage(image))
-    script = image.removesuffix("-gpu")
+    script = "client" if image == "ganpress-client" else image.removesuffix("-gpu")
     assert stage["ENTRYPOINT"] == f'["{script}"]'
     assert script in PROJECT["project"]["scripts"]
     assert stage["USER"] == "65532:65532"

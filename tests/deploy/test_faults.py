@@ -213,6 +213,20 @@ FAULTS: list[tuple[checks.Check, str, Fault, str]] = [
         train("template/spec/subdomain", "trainer"),
         "does not name its pods",
     ),
+    (
+        cluster.certificates_are_issued,
+        "prod",
+        seed("Certificate", "spec/issuerRef/name", "nobody"),
+        "no issuer nobody",
+    ),
+    (cluster.certificates_are_issued, "prod", without("Certificate", "ganpress-authority"), "nobody makes"),
+    (
+        cluster.certificates_are_issued,
+        "prod",
+        seed("Certificate", "spec/dnsNames", ["generator"]),
+        "no certificate has its name",
+    ),
+    (checks.probes_ask_the_server, "prod", container("livenessProbe/grpc/port", 50051), "speaks TLS"),
     (cluster.volumes_are_bounded, "cpu", pod("volumes/0/emptyDir", {}), "may fill the node"),
     (
         cluster.volumes_are_bounded,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.fuzz.inputs import WORK, read_findings, write_corpus
 from tests.fuzz.log import Run, append
+from tests.fuzz.targets import NAMES
 
 _CHILD = "GANPRESS_FUZZ_CHILD"
 
@@ -19,7 +20,7 @@ _CHILD = "GANPRESS_FUZZ_CHILD"
 def main() -> None:
     """Runs a target for as long as told; the exit code is 1 when inputs made it fail."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("target")
+    parser.add_argument("target", choices=NAMES)
     parser.add_argument("--seconds", type=int, default=120, help="how long to run")
     parser.add_argument(
         "--interpreted",

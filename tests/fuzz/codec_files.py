@@ -183,10 +183,10 @@ def _archive_seeds() -> list[bytes]:
 
 
 TARGETS = (
-    Target("dct", decode_any, _dct_seeds, has_kernels=True, max_bytes=2048),
-    Target("palette", decode_any, _palette_seeds, has_kernels=True, max_bytes=2048),
-    Target("repack", restore, _repack_seeds, has_kernels=True, max_bytes=4096),
-    Target("jpeg", repack, _jpegs, has_kernels=True, max_bytes=4096),
-    Target("seed", read_seed, _seed_seeds, has_kernels=True, max_bytes=1024),
+    Target("dct", decode_any, _dct_seeds, max_bytes=2048),
+    Target("palette", decode_any, _palette_seeds, max_bytes=2048),
+    Target("repack", restore, _repack_seeds, max_bytes=4096),
+    Target("jpeg", repack, _jpegs, max_bytes=4096),
+    Target("seed", read_seed, _seed_seeds, max_bytes=1024),
     Target("archive", read_archive, _archive_seeds, max_bytes=4096),
 )

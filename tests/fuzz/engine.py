@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests.fuzz.inputs import WORK, name_of, read_corpus, read_regressions
 
-_INSTRUMENTED = ["services", "client", "trainer", "PIL", "google", "json", "tarfile", "tomllib"]
+_INSTRUMENTED = ["services", "client", "trainer", "PIL", "google", "json", "tarfile", "tomllib", "yaml"]
 """Packages whose branches guide the fuzzer."""
 _MAX_RSS_MB = 3000
 _INPUT_TIMEOUT_S = 600  # of a machine that does much else
@@ -31,9 +31,9 @@ def fuzz(name: str, seconds: int, *, is_interpreted: bool, merge: bool) -> None:
     import atheris
 
     with atheris.instrument_imports(_INSTRUMENTED, [] if is_interpreted else _kernels()):
-        from tests.fuzz.targets import all_targets
+        from tests.fuzz.targets import load_target
 
-        target = all_targets()[name]
+        target = load_target(name)
 
     import numpy as np
 

@@ -119,6 +119,5 @@ TARGETS = (
         compress,
         _seeds,
         max_bytes=8192,
-        has_kernels=True,
     ),
 )

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+
+_MODULES = {
+    "codec_files": ("dct", "palette", "repack", "jpeg", "seed", "archive"),
+    "image_files": ("images",),
+    "model_files": ("card", "onnx"),
+    "text_files": ("tar", "plan", "experiment", "sidecar"),
+}
+NAMES = [name for names in _MODULES.values() for name in names]
+"""Names of all targets."""
 
 
 @dataclass(frozen=True)
@@ -16,15 +26,12 @@ class Target:
     """Takes an input; returns or refuses it properly, else it raises, and that is a finding."""
     seeds: Callable[[], list[bytes]]
     """Returns sound inputs to begin with."""
-    has_kernels: bool = False
-    """Whether loops compiled by Numba are involved, which are fuzzed interpreted as well."""
     max_bytes: int = 4096
     """Longest input."""
 
 
-def all_targets() -> dict[str, Target]:
-    """Returns the targets by name; imports all that they need."""
-    from tests.fuzz import codec_files, image_files, model_files, text_files
-
-    targets = [*codec_files.TARGETS, *image_files.TARGETS, *model_files.TARGETS, *text_files.TARGETS]
-    return {target.name: target for target in targets}
+def load_target(name: str) -> Target:
+    """Returns a target; imports no more than it needs."""
+    (module,) = (module for module, names in _MODULES.items() if name in names)
+    targets: tuple[Target, ...] = importlib.import_module(f"tests.fuzz.{module}").TARGETS
+    return next(target for target in targets if target.name == name)

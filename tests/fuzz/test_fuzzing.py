@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.targets import all_targets
+from tests.fuzz.targets import NAMES
 
 TOTAL_S = int(os.environ.get("GANPRESS_FUZZ_SECONDS", "120"))
 
@@ -21,11 +21,11 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("target", all_targets())
+@pytest.mark.parametrize("target", NAMES)
 def test_fuzzing(target: str, work: Path) -> None:
     """In its share of two minutes the fuzzer finds nothing that makes a parser fail."""
     pytest.importorskip("atheris")
-    seconds = max(1, TOTAL_S // len(all_targets()))
+    seconds = max(1, TOTAL_S // len(NAMES))
     finished = subprocess.run(
         [sys.executable, "-m", "tests.fuzz", target, "--seconds", str(seconds)],
         cwd=Path(__file__).parents[2],

@@ -5,16 +5,15 @@ from __future__ import annotations
 import pytest
 
 from tests.fuzz.inputs import read_corpus, read_regressions
-from tests.fuzz.targets import all_targets
+from tests.fuzz.targets import NAMES, load_target
 
-TARGETS = all_targets()
-REGRESSIONS = [(target, name) for target in TARGETS for name in read_regressions(target)]
+REGRESSIONS = [(target, name) for target in NAMES for name in read_regressions(target)]
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", NAMES)
 def test_seeds_and_corpus(name: str) -> None:
     """No input that is kept makes a parser fail, nor does one with a bit flipped, nor one cut in half."""
-    target = TARGETS[name]
+    target = load_target(name)
     for data in [*target.seeds(), *read_corpus(name)]:
         target.run(data)
         target.run(data[: len(data) // 2])
@@ -26,4 +25,4 @@ def test_seeds_and_corpus(name: str) -> None:
 @pytest.mark.parametrize(("target", "name"), REGRESSIONS)
 def test_regression(target: str, name: str) -> None:
     """What once made a parser fail does so no more."""
-    TARGETS[target].run(read_regressions(target)[name])
+    load_target(target).run(read_regressions(target)[name])

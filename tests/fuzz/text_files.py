@@ -1,4 +1,4 @@
-"""Targets: tars, plans of a study, specifications of an experiment's codecs, and sidecars."""
+"""Targets: tars, plans of a study and of an experiment, and sidecars."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from client.experiment.sweep import DEFAULT_SWEEP, parse_spec
-
 from client import sidecar
 from client.errors import InputError
+from client.experiment.plan.reading import parse_plan, read_plan, ready_made
 from client.samples import Rejected, Source
 from client.tarstream import BrokenTarError, PeekedFile, TarReader, is_tar, write_tar
 from tests.fuzz.targets import Target
@@ -90,10 +89,15 @@ def _plans() -> list[bytes]:
     return [*presets, b'minutes = 1.5\nepochs = 1e3\narchitecture = """cgan"""\n[table]\na = [1, {b = 2}]\n']
 
 
-def specify(data: bytes) -> None:
-    """Reads the specification of codecs on an experiment's command line."""
+def plan_experiment(data: bytes) -> None:
+    """Reads the plan of an experiment."""
     with suppress(InputError):
-        parse_spec(data.decode(errors="replace"))
+        parse_plan(data.decode(errors="replace"), "plan.yaml")
+
+
+def _experiments() -> list[bytes]:
+    aliases = b"a: &a [1, 2]\nb: [*a, *a]\n<<: {c: 2001-01-01}\n"
+    return [*(read_plan(name).text.encode() for name in ready_made()), aliases]
 
 
 def read_sidecar(data: bytes) -> None:
@@ -105,12 +109,7 @@ def read_sidecar(data: bytes) -> None:
 TARGETS = (
     Target("tar", read_tar, _tars, max_bytes=16384),
     Target("plan", plan, _plans, max_bytes=2048),
-    Target(
-        "spec",
-        specify,
-        lambda: [spec.encode() for spec in DEFAULT_SWEEP],
-        max_bytes=60,
-    ),
+    Target("experiment", plan_experiment, _experiments, max_bytes=2048),
     Target(
         "sidecar",
         read_sidecar,

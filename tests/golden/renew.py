@@ -37,6 +37,7 @@ FILES = {
     "dct-v2-grey.gpc": (get_codec("dct", quality=50), (17, 9, 1)),
     "dct-v2-rgba.gpc": (get_codec("dct", quality=90), (19, 16, 4)),
     "dct-v2-photo-size.gpc": (get_codec("dct", quality=10), (200, 190, 3)),
+    "dct-v2-steep.gpc": (get_codec("dct", quality=70), (70, 41, 3)),
     "dct-v2-1x1.gpc": (get_codec("dct"), (1, 1, 3)),
     "kmeans-v1-rgb.png": (get_codec("kmeans", k=16), (30, 20, 3)),
     "kmeans-v1-grey.png": (get_codec("kmeans", k=5), (17, 9, 1)),

@@ -30,6 +30,10 @@ Location = tuple[str | int, ...]
 _READY_MADE = resources.files("client.experiment.plan") / "ready"
 
 
+_MOST_VALUES = 100_000
+_LONGEST_PLAN = 1 << 20
+
+
 @dataclass(frozen=True)
 class PlanFile:
     """A plan with the file that it came from."""
@@ -79,6 +83,8 @@ def parse_plan(text: str, name: str) -> PlanFile:
     Raises:
         InputError: It is not a correct plan; the message names the line and what is accepted.
     """
+    if len(text) > _LONGEST_PLAN:
+        raise InputError(f"{name} has {len(text)} characters: a plan has at most {_LONGEST_PLAN}")
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
         lines: dict[Location, int] = {}
@@ -88,7 +94,10 @@ def parse_plan(text: str, name: str) -> PlanFile:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise InputError(f"{name} line {line}: this is no YAML: {error.problem}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (InputError, MemoryError):
+        raise
+    except Exception as error:
+        # Values that are not what their tags say end in many ways: KeyError, AttributeError, IndexError ...
         raise InputError(f"{name} is no YAML: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{name} is no plan: it must have the fields {', '.join(Plan.model_fields)}")
@@ -97,7 +106,11 @@ def parse_plan(text: str, name: str) -> PlanFile:
     except ValidationError as error:
         # A field by a wrong name is missing by its right one too: the wrong name is what was written.
         errors = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-        raise InputError(_explain(errors[0], name, lines)) from error
+        try:
+            explained = _explain(errors[0], name, lines)
+        except ValueError:  # Python does not write out such numbers
+            explained = f"{name} holds a number of thousands of digits"
+        raise InputError(explained) from error
 
 
 def json_schema() -> str:
@@ -107,6 +120,9 @@ def json_schema() -> str:
 
 
 def _note_lines(node: yaml.Node, location: Location, lines: dict[Location, int], name: str) -> None:
+    if len(lines) >= _MOST_VALUES:
+        # Aliases of aliases: a few lines may stand for billions of values.
+        raise InputError(f"{name} holds more than {_MOST_VALUES} values: a plan has far fewer")
     lines[location] = node.start_mark.line + 1
     if isinstance(node, yaml.MappingNode):
         seen: set[Hashable] = set()

@@ -8,6 +8,7 @@ from services.common.errors import StatusTable
 from services.generator.errors import (
     CorruptModelError,
     ModelControlError,
+    OutOfMemoryError,
     RepositoryError,
     RequestError,
     UnknownModelError,
@@ -29,4 +30,5 @@ ERRORS: StatusTable = {
     ModelControlError: grpc.StatusCode.PERMISSION_DENIED,
     RepositoryError: grpc.StatusCode.UNAVAILABLE,
     UnsupportedError: grpc.StatusCode.UNIMPLEMENTED,
+    OutOfMemoryError: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }

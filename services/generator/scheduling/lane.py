@@ -142,7 +142,7 @@ class Lane(Generic[Work, Result]):
                 if self._observer:
                     self._observer.request_refused(self.name)
                 raise self._full(mine, window)
-            if self._held and remaining_s is not None:
+            if self._waiting and remaining_s is not None:
                 self._check_time(mine, size, remaining_s)
             job = Job(self, work, size, window, caller, priority, timeout_s)
             self._hold(caller, window)
@@ -193,8 +193,9 @@ class Lane(Generic[Work, Result]):
     def _check_time(self, mine: int, size: int, remaining_s: float) -> None:
         """Refuses what could not be done in time: to work for those who leave is to work for nobody."""
         callers = len(self._held_by) + (not mine)
-        # Callers share, so what others wait for need not be done before.
-        ahead = min(self._held + size, callers * (mine + size))
+        # What is done and not yet taken costs nothing more; callers share, so what others wait for need not
+        # be done before.
+        ahead = min(self._waiting + self._running_items + size, callers * (mine + size))
         wait_s = _SHARED * self._seconds(ahead)
         if wait_s > remaining_s:
             if self._observer:

@@ -118,7 +118,12 @@ async def events(
     (corrupt / "card.json").write_text("{}", encoding="utf-8")
     (corrupt / "model.onnx").write_bytes(b"no model")
     broken = generator.start(extra={"GANPRESS_GENERATOR_MODELS": str(corrupt.parents[1])})
-    await phase("corrupt model", asyncio.sleep(3 * pause_s))
+
+    async def crashed() -> None:
+        while not broken.restarts and not broken.ready:  # noqa: ASYNC110 - processes are looked at
+            await asyncio.sleep(0.2)
+
+    await phase("corrupt model", crashed())
     found["corrupt_was_ready"] = broken.was_ready.is_set()
     found["corrupt_restarts"] = broken.restarts
     generator.pods.remove(broken)
@@ -162,7 +167,9 @@ async def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.k8s.emulation", description=__doc__)
     parser.add_argument("--render", default="dev", help="Render of the manifests to run.")
     parser.add_argument("--rate", type=float, default=200.0, help="Calls a second.")
-    parser.add_argument("--seconds", type=float, default=180.0, help="How long.")
+    parser.add_argument(
+        "--seconds", type=float, default=180.0, help="How long, or longer when the events are."
+    )
     parser.add_argument("--pause", type=float, default=8.0, help="Seconds between two events.")
     parser.add_argument(
         "--connection-age", type=float, help="In place of the manifests' max_connection_age_s."
@@ -185,8 +192,7 @@ async def main() -> None:
                 "-m",
                 "tests.k8s.emulation.load",
             ),
-            *(cluster.address("generator"), cluster.address("compressor")),
-            *(str(options.rate), str(options.seconds)),
+            *(cluster.address("generator"), cluster.address("compressor"), str(options.rate)),
             stdout=asyncio.subprocess.PIPE,
             limit=2**24,
         )
@@ -194,7 +200,10 @@ async def main() -> None:
         assert await load.stdout.readline() == b"ready\n"
         reading = asyncio.create_task(load.stdout.read())
         phases: dict[str, list[float]] = {}
+        load_s = time.time()
         found = await events(cluster, folder, options.pause, phases)
+        await asyncio.sleep(load_s + options.seconds - time.time())
+        load.terminate()
         report = summarise((await reading).decode().splitlines(), phases) | found
         await asyncio.gather(*[workload.stop() for workload in cluster.workloads.values()])
         report["ended_in_time"] = all(workload.ended_in_time for workload in cluster.workloads.values())

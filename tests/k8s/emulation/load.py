@@ -1,13 +1,15 @@
 """A constant load from the real client: so many calls a second, whether answers come or not.
 
-`python -m tests.k8s.emulation.load GENERATOR COMPRESSOR RATE SECONDS` prints a JSON line for each call:
-when it began, milliseconds, "generate" or "compress", and the error.
+`python -m tests.k8s.emulation.load GENERATOR COMPRESSOR RATE` calls until SIGTERM and prints a JSON line for
+each call: when it began, milliseconds, "generate" or "compress", and the error.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import signal
 import sys
 import time
 
@@ -17,7 +19,7 @@ from client.errors import GanpressError
 TIMEOUT_S = 20.0
 
 
-async def main(generator: str, compressor: str, rate: float, seconds: float) -> None:
+async def main(generator: str, compressor: str, rate: float) -> None:
     """Calls, and prints each call."""
     async with GanpressClient(generator=generator, compressor=compressor, timeout_s=TIMEOUT_S) as client:
         image = b""
@@ -38,13 +40,15 @@ async def main(generator: str, compressor: str, rate: float, seconds: float) -> 
             took_ms = round((time.time() - begun_s) * 1e3, 2)
             print(json.dumps([round(begun_s, 3), took_ms, kind, error]), flush=error != "")
 
+        stopping = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
         start_s = time.monotonic()
         print("ready", flush=True)
         async with asyncio.TaskGroup() as group:
-            for index in range(int(rate * seconds)):
+            for index in itertools.takewhile(lambda _: not stopping.is_set(), itertools.count()):
                 await asyncio.sleep(max(0.0, start_s + index / rate - time.monotonic()))
                 group.create_task(call(index))
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])))
+    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))

@@ -38,7 +38,8 @@ class Network:
         self._names = itertools.count()
         self._hosts = folder / "hosts"
         self._hosts.touch()
-        run("mount", "-t", "tmpfs", "tmpfs", "/run/netns") if Path("/run/netns").is_dir() else None
+        Path("/run/netns").mkdir(parents=True, exist_ok=True)
+        run("mount", "-t", "tmpfs", "tmpfs", "/run/netns")  # the machine's own namespaces stay apart
         run("ip", "link", "set", "lo", "up")
         run("ip", "link", "add", "nodes", "type", "bridge")
         run("ip", "address", "add", f"{NODE}/16", "dev", "nodes")

@@ -415,3 +415,17 @@ async def test_bad_address(address):
     """An address that makes no sense is refused with a sentence that names it."""
     with pytest.raises(AddressError, match="cannot listen on"):
         await Server([], ServerOptions(insecure=True)).start(address)
+
+
+async def test_slow_calls_are_logged(tmp_path, caplog):
+    """A call that takes longer than it should is a warning with its method, duration and request id."""
+    server = Server(failing_services(), ServerOptions(slow_s=1e-9))
+    address = await server.start(f"unix:{tmp_path / 's'}")
+    async with grpc.aio.insecure_channel(address) as channel:
+        stub = generator_grpc.GeneratorServiceStub(channel)
+        await stub.ListModels(generator_pb.ListModelsRequest(), metadata=(("x-request-id", "mine"),))
+    await server.stop()
+    (record,) = [record for record in caplog.records if record.getMessage() == "slow call ended"]
+    assert record.levelname == "WARNING"
+    assert record.fields["method"] == f"/{GENERATOR}/ListModels"
+    assert record.fields["request_id"] == "mine"

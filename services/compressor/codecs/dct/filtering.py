@@ -14,7 +14,7 @@ from services.compressor.codecs.dct.steps import UNIT
 
 _EVEN = 1 << 15
 _BITS_PER_CLASS = 55  # that a bank of its own costs, roughly
-_LAGRANGE = 0.115  # squared steps a bit, as for coefficients
+_LAGRANGE = 0.08  # squared steps a bit, as for coefficients
 
 
 def encode(

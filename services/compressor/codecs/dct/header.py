@@ -8,7 +8,7 @@ from services.compressor.codecs.container import read_varint, varint
 from services.compressor.codecs.dct.steps import Quantiser
 from services.compressor.codecs.errors import CorruptDataError
 
-_YCBCR, _HALVED, _SIZES, _FILTERED, _LIGHT = 1, 2, 4, 8, 16
+_YCBCR, _HALVED, _SIZES, _FILTERED, _LIGHT, _STEEP = 1, 2, 4, 8, 16, 128
 _PRIOR_SHIFT = 5
 
 
@@ -33,6 +33,7 @@ class Header:
 
     def pack(self) -> bytes:
         """Returns 3 bytes."""
+        slope = self.quantiser.slope
         flags = (
             _YCBCR * self.is_ycbcr
             | _HALVED * self.is_halved
@@ -40,8 +41,9 @@ class Header:
             | _FILTERED * self.is_filtered
             | _LIGHT * self.is_light
             | self.prior << _PRIOR_SHIFT
+            | _STEEP * (slope > 15)
         )
-        return bytes([flags, self.quantiser.index, self.quantiser.slope << 4 | self.quantiser.chroma])
+        return bytes([flags, self.quantiser.index, (slope >> (slope > 15)) << 4 | self.quantiser.chroma])
 
 
 def pack_payload(header: Header, alpha: bytes | None, stream: bytes) -> bytes:
@@ -59,11 +61,11 @@ def unpack_payload(payload: bytes, *, channels: int, priors: int) -> tuple[Heade
     if len(payload) < 3:
         raise CorruptDataError("the GanPress file is too short for a picture's header")
     flags, index, weights = payload[:3]
-    prior = flags >> _PRIOR_SHIFT
+    prior = flags >> _PRIOR_SHIFT & 3
     if prior > priors or (channels == 1 and flags & (_YCBCR | _HALVED)):
         raise CorruptDataError(f"the GanPress file has flags {flags:#04x}, which have no meaning here")
     header = Header(
-        Quantiser(index, weights >> 4, weights & 15),
+        Quantiser(index, (weights >> 4) << (flags >> 7), weights & 15),
         bool(flags & _YCBCR),
         bool(flags & _HALVED),
         bool(flags & _SIZES),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
 from services.compressor.codecs.coding import finish, has_overflowed, new_decoder, new_encoder, readable
 from services.compressor.codecs.coding.coder import Buffer, Coder
 from services.compressor.codecs.dct import filtering
+from services.compressor.codecs.dct.blocks import Blocks, Steps, new_room
 from services.compressor.codecs.dct.contexts import LIGHT_VOTERS, VOTERS
 from services.compressor.codecs.dct.entropy import code_plane
 from services.compressor.codecs.dct.header import Header
@@ -19,41 +18,10 @@ from services.compressor.codecs.dct.priors import State, initial_state, prior_fo
 from services.compressor.codecs.dct.quantise import choose_blocks, quantise_blocks
 from services.compressor.codecs.dct.steps import UNIT
 from services.compressor.codecs.dct.threshold import threshold_blocks
+from services.compressor.codecs.dct.voting import new_coding
 
-_LAGRANGE = np.float32(0.115)  # squared steps a bit
+_LAGRANGE = np.float32(0.08)  # squared steps a bit
 _NEAREST, _FAVOUR_ZERO = 128, 112  # rounding of means, in 1/256 step
-
-
-@dataclass(frozen=True)
-class Blocks:
-    """A plane's blocks, and what later blocks want to know of them. Units are squares of 8 x 8 samples."""
-
-    sizes: npt.NDArray[np.uint8]
-    """[units_y, units_x]: level of the block at each unit; 0, 1, 2 for 8, 16, 32."""
-    coefficients: npt.NDArray[np.int16]
-    """[8 units_y, 8 units_x]: quantised; each block's in its own place."""
-    targets: npt.NDArray[np.int32]
-    """[units_y, units_x]: for the encoder, the exact mean coefficient of each block, times 16."""
-    samples: Samples
-    """[8 units_y, 8 units_x]: decoded."""
-    profile: npt.NDArray[np.uint8]
-    """[units_y, units_x, 64]: mean magnitudes by frequency, times 16."""
-    ends: npt.NDArray[np.uint8]
-    """[units_y, units_x]: how many coefficients are coded, as a bucket of an 8 x 8 block."""
-
-    @classmethod
-    def empty(cls, height: int, width: int) -> Blocks:
-        """Returns a plane of at least height x width samples, all of them 0."""
-        units = (-(-height // 8), -(-width // 8))
-        shape = (units[0] * 8, units[1] * 8)
-        return cls(
-            np.zeros(units, np.uint8),
-            np.zeros(shape, np.int16),
-            np.zeros(units, np.int32),
-            np.zeros(shape, np.int16),
-            np.zeros((*units, 64), np.uint8),
-            np.zeros(units, np.uint8),
-        )
 
 
 def encode_planes(planes: list[Plane], plan: Plan, pixels: int) -> tuple[Header, bytes]:
@@ -162,25 +130,17 @@ def code(
     coder: Coder, buffer: Buffer, state: State, header: Header, planes: list[Blocks], rounding: int
 ) -> None:
     """Codes the planes one after the other; a decoder fills them. `rounding` is that of `mean_residual`."""
+    coding, room = new_coding(coder, buffer, state.models, state.weights), new_room()
     for number, plane in enumerate(planes):
         other = planes[max(number - 1, 0)]
         if number == 2:
             plane.sizes[:] = other.sizes
         code_plane(
-            coder,
-            buffer,
-            state.models,
-            state.weights,
-            *header.quantiser.tables(number),
-            plane.coefficients,
-            plane.targets,
-            plane.sizes,
-            plane.samples,
-            plane.profile,
-            plane.ends,
-            other.coefficients,
-            other.profile,
-            other.ends,
+            coding,
+            room,
+            plane,
+            other,
+            Steps(*header.quantiser.tables(number)),
             number,
             0 if number == 0 else 2 if number == 1 and header.is_halved else 1,
             int(header.codes_sizes and number < 2),

@@ -31,8 +31,8 @@ class Plan:
         """The steps."""
         if self.threshold is not None:
             return Quantiser(index_of_step(1), 0, 0)
-        slope = 13 if self.is_perceptual else 0
-        chroma = (6 if self.is_perceptual else 3) if self.is_ycbcr else 0
+        slope = 26 if self.is_perceptual else 0
+        chroma = 3 if self.is_ycbcr else 0
         return Quantiser(index_of_step(step_of_quality(self.quality)), slope, chroma)
 
     @property

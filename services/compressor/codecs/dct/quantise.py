@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from services.compressor.codecs.coding import compiled
+from services.compressor.codecs.coding import compiled, inner
 from services.compressor.codecs.dct.contexts import DIAGONAL, LOCAL
 from services.compressor.codecs.dct.scan import BUCKET_OF, BUCKETS, SCANS
 from services.compressor.codecs.dct.transforms import forward_transform
 
 
-@compiled
+@inner
 def quantise_block(
     transformed: Any,
     level: Any,
@@ -122,7 +122,7 @@ def quantise_block(
     return best_cost
 
 
-@compiled
+@inner
 def mean_cost(samples: Any, y: Any, x: Any, size: Any, mean: Any, inverse_step: Any) -> Any:
     """Returns the bits that a block's mean takes, from how far it is from the rows beside it."""
     total = np.float32(0.0)

@@ -16,8 +16,12 @@ UNIT = 256
 def _base_steps() -> list[int]:
     """Returns round(64 * 2^(i / 24)): steps from a quarter of a grey level up to 395."""
     with localcontext() as context:
-        context.prec = 30
-        return [int((64 * Decimal(2) ** (Decimal(i) / 24)).to_integral_value()) for i in range(256)]
+        context.prec = 40
+        ratio, step, steps = Decimal(2) ** (Decimal(1) / 24), Decimal(64), list[int]()
+        for _ in range(256):
+            steps.append(int(step.to_integral_value()))
+            step *= ratio
+    return steps
 
 
 BASE_STEPS = _base_steps()
@@ -30,7 +34,7 @@ class Quantiser:
     index: int
     """Base step, an index into BASE_STEPS."""
     slope: int
-    """How much wider steps get per unit of frequency of an 8x8 block, in 1/128; 0..15."""
+    """How much wider steps get per unit of frequency of an 8x8 block, in 1/128; 0..15, or even up to 30."""
     chroma: int
     """How much wider the steps of the second and third plane are, in 1/8; 0..15."""
 

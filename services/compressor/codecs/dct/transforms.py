@@ -11,7 +11,7 @@ from decimal import Decimal, localcontext
 import numpy as np
 import numpy.typing as npt
 
-from services.compressor.codecs.coding import compiled
+from services.compressor.codecs.coding import inner
 
 SAMPLE_BITS = 4
 """Fractional bits of decoded samples and coefficients."""
@@ -68,7 +68,7 @@ EXACT, INVERSE, EDGE = _tables()
 _TRANSPOSED = np.ascontiguousarray(EXACT.transpose(0, 2, 1))
 
 
-@compiled
+@inner
 def inverse_transform(work: Work, middle: Work, level: int, rows: int, columns: int) -> None:
     """Turns a block's coefficients into samples, in place.
 
@@ -108,7 +108,7 @@ def inverse_transform(work: Work, middle: Work, level: int, rows: int, columns: 
             work[row + x] >>= 16
 
 
-@compiled
+@inner
 def forward_transform(
     samples: npt.NDArray[np.float32],
     y0: int,
