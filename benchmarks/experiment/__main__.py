@@ -67,7 +67,7 @@ async def _report(images: int, cells: int) -> None:
         rows: list[list[str]] = []
         plan = _plan(folder, images, CODECS)
         for count in workers:
-            options = ("--threads", str(count), "--warm-up", "true")
+            options = ("--threads", str(count), "--warm-up", "false")
             async with _server("services.compressor", "--port", "0", *options) as address:
                 await _measure(address, plan, folder, 4)  # warm
                 paces = [await _measure(address, plan, folder, number) for number in CONCURRENCIES]
