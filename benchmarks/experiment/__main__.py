@@ -102,7 +102,7 @@ def _plan(folder: Path, images: int, codecs: Sequence[Any], **changes: Any) -> P
 
 async def _measure(address: str, plan: Plan, folder: Path, concurrency: int) -> Pace:
     store = Store(tempfile.mkdtemp(dir=folder))
-    async with GanpressClient(compressor=address) as client:
+    async with GanpressClient(compressor=address, timeout_s=600) as client:
         experiment, _ = await prepare(client, PlanFile(plan, "plan", "", {}))
         begin_s, begin_cpu_s = time.monotonic(), time.process_time()
         options = RunOptions(Shard(), concurrency=concurrency, quiet=True)
