@@ -69,12 +69,27 @@ class Subject:
         return self.quality("psnr" if goal.kind == "psnr_db" else goal.kind, codec, data)
 
     def quality(self, judge: Judge, codec: Codec, data: bytes) -> float:
-        """Returns the quality of a file: of several frames the mean, of PSNR that of all samples together.
+        """Returns the quality of a file.
 
         Raises:
             GoalError: The image is too small for the measure.
         """
-        decoded = self.decode(codec, data)
+        value = self.compare(judge, self.decode(codec, data))
+        if value is None:
+            height_px, width_px = self.frames[0].shape[:2]
+            least_px = 7 if judge == "ssim" else 128
+            raise GoalError(
+                f"an image of {width_px} x {height_px} pixels has no {judge.upper()}: "
+                f"it needs sides of at least {least_px} pixels; a PSNR can be the goal"
+            )
+        return value
+
+    def compare(self, judge: Judge, decoded: tuple[Pixels, ...]) -> float | None:
+        """Returns the quality of decoded frames; None when the image is too small for the measure.
+
+        Of several frames it is the mean, of PSNR that of all samples together. Frames that were encoded
+        smaller are scaled back.
+        """
         height_px, width_px = self.frames[0].shape[:2]
         pairs = [
             (frame, resized(other, width_px, height_px))
@@ -85,13 +100,7 @@ class Subject:
             return -10 * math.log10(np.mean(errors)) if any(errors) else math.inf
         measure = {"ssim": ssim, "ssimulacra2": ssimulacra2}[judge]
         values = [value for frame, other in pairs if (value := measure(frame, other)) is not None]
-        if not values:
-            least_px = 7 if judge == "ssim" else 128
-            raise GoalError(
-                f"an image of {width_px} x {height_px} pixels has no {judge.upper()}: "
-                f"it needs sides of at least {least_px} pixels; a PSNR can be the goal"
-            )
-        return float(np.mean(values))
+        return float(np.mean(values)) if values else None
 
     def best_judge(self) -> Judge:
         """Returns SSIMULACRA2 where the image has it and its package is installed, PSNR where not."""
