@@ -47,29 +47,23 @@ class ProcessWorkers(Workers):
 
     def stop(self) -> None:
         """Ends the processes."""
+        self._threads.shutdown(cancel_futures=True)
         for worker in self._workers:
             worker.end()
-        self._threads.shutdown(cancel_futures=True)
 
     async def work(self, job: str, request: Any) -> Any:
         """See `Workers.work`."""
         worker = await self._idle.get()
         self.busy += 1
-        loop, limit_s = asyncio.get_running_loop(), self.limits.max_seconds
+        loop = asyncio.get_running_loop()
         exchange = loop.run_in_executor(self._threads, worker.exchange, job, request)
         # Not before its thread is done is it free: a process that is killed takes a moment to end.
         exchange.add_done_callback(lambda done: self._release(worker, done))
         try:
-            async with asyncio.timeout(limit_s or None):
-                answer = await asyncio.shield(exchange)
+            answer = await asyncio.shield(exchange)
         except asyncio.CancelledError:
             worker.kill()
             raise
-        except TimeoutError:
-            worker.kill()
-            raise OverloadedImageError(
-                f"the work took more than {limit_s:g} s, the most that a request may take"
-            ) from None
         except WorkerDiedError:
             self.deaths += 1
             raise
@@ -113,13 +107,21 @@ class _Worker:
         """Sends a job and returns its answer; on a thread.
 
         Raises:
+            OverloadedImageError: The work takes longer than it may.
             WorkerDiedError: The process ended.
         """
+        limit_s = self._limits.max_seconds
         data: bytes = request.SerializeToString()
         connection = self.ensure_alive()
         try:
             connection.send_bytes(job.encode())
             connection.send_bytes(data)
+            if limit_s and not connection.poll(limit_s):
+                self.kill()
+                self.bury()
+                raise OverloadedImageError(
+                    f"the work took more than {limit_s:g} s, the most that a request may take"
+                )
             return connection.recv_bytes()
         except (EOFError, OSError):
             reason = self.bury()
@@ -151,11 +153,10 @@ class _Worker:
         """Ends the process, which does nothing."""
         if self._connection is not None:
             self._connection.close()  # it reads the end of its jobs
-            self._connection = None
         if self._process is not None:
             self._process.join(_END_S)
             self._process.kill()
-            self._process = None
+        self._process = self._connection = None
 
 
 def _error(told: str) -> Exception:
