@@ -1,7 +1,7 @@
 """What a worker does for a request: messages in, messages out, on one thread.
 
 Nothing here waits or knows of gRPC's calls, so it runs on a thread of the server as well as in a process of
-its own (docs/adr/0013-images-are-worked-on-in-processes.md).
+its own (docs/adr/0014-images-are-worked-on-in-processes.md).
 """
 
 from __future__ import annotations
