@@ -21,8 +21,12 @@ from services.common.starting import StartError
 ServiceName = Literal["generator", "compressor"]
 SERVICE_NAMES: tuple[ServiceName, ...] = ("generator", "compressor")
 
-# One command waits for its own codec only; a server loads them all before it is ready.
-_FLAGS: dict[ServiceName, dict[str, object]] = {"generator": {}, "compressor": {"warm_up": False}}
+# One command waits for its own codec only, and harms nobody else: a server loads all codecs before it is
+# ready, and works in processes of their own.
+_FLAGS: dict[ServiceName, dict[str, object]] = {
+    "generator": {},
+    "compressor": {"warm_up": False, "isolation": "thread"},
+}
 _MAX_SOCKET_PATH_BYTES = 100  # sockaddr_un holds 104 bytes on macOS, 108 on Linux
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import click
 import grpc
+from ganpress.v1.compressor_service_pb2 import CompressResponse
 from prometheus_client.metrics_core import Metric
 from pydantic.fields import FieldInfo
 
@@ -20,8 +21,9 @@ from client.cli import cli
 from client.experiment.plan.reading import json_schema
 from services.common.metrics import CallMetrics, build_info
 from services.common.settings import ServiceSettings, accepted_range, choices_of, default_of, env_of, flag_of
+from services.compressor.metrics import CompressorMetrics
 from services.compressor.settings import CompressorSettings
-from services.compressor.workers import Workers
+from services.compressor.workers import Limits, ThreadWorkers
 from services.generator.metrics import GeneratorMetrics
 from services.generator.settings import GeneratorSettings
 
@@ -100,13 +102,16 @@ def prometheus_page() -> str:
     generator.version_ready("model", 1)
     generator.version_failed("model")
     generator.encoded("model/1", "png", 0)
+    workers = ThreadWorkers(1, Limits(max_pixels=1))
+    compressor = CompressorMetrics(workers)
+    compressor.compressed(CompressResponse(codec="dct"))
     return "\n".join(
         [
             PROMETHEUS_INTRODUCTION,
             metrics_section("Both services", [*calls.collect(), *build_info().collect()]),
             "The process itself is described by `process_*`: CPU time, memory, open files, start time.\n",
             metrics_section("ganpress-generator", generator.collect()),
-            metrics_section("ganpress-compressor", Workers(1).turns.collect()),
+            metrics_section("ganpress-compressor", [*workers.turns.collect(), *compressor.collect()]),
         ]
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 
 from ganpress.v1.compressor_service_pb2 import DESCRIPTOR
 from ganpress.v1.compressor_service_pb2_grpc import add_CompressorServiceServicer_to_server
@@ -10,26 +11,31 @@ from ganpress.v1.compressor_service_pb2_grpc import add_CompressorServiceService
 from services.common.health import Health
 from services.common.server import Api, Service
 from services.compressor.errors import ERRORS
+from services.compressor.metrics import CompressorMetrics
 from services.compressor.servicer import CompressorServicer
 from services.compressor.settings import CompressorSettings
-from services.compressor.warm_up import warm_up
-from services.compressor.workers import Workers
+from services.compressor.workers import Limits, ProcessWorkers, ThreadWorkers
 
 logger = logging.getLogger(__name__)
 
 
 def build_service(settings: CompressorSettings) -> Service:
-    """Returns the service; its threads work from start to stop."""
-    workers = Workers(
-        settings.worker_count, queue_size=settings.queue_size, queue_timeout_s=settings.queue_timeout_s
+    """Returns the service; its workers work from start to stop."""
+    limits = Limits(settings.max_pixels, settings.max_seconds, settings.worker_memory_mb * 2**20)
+    kind = ProcessWorkers if settings.isolation == "process" else ThreadWorkers
+    workers = kind(
+        settings.worker_count,
+        limits,
+        queue_size=settings.queue_size,
+        queue_timeout_s=settings.queue_timeout_s,
     )
-    servicer = CompressorServicer(workers, max_pixels=settings.max_pixels)
+    metrics = CompressorMetrics(workers)
+    servicer = CompressorServicer(workers, metrics, max_batch_images=settings.max_batch_images)
 
     async def start(_: Health) -> None:
-        workers.start()
-        if settings.warm_up:
-            files, took_ms = await workers.run(warm_up)
-            logger.info("warmed up with %d files in %.1f s", files, took_ms / 1000)
+        begun_s = time.perf_counter()
+        await workers.start(prepare=settings.warm_up)
+        logger.info("%d workers started in %.1f s", workers.count, time.perf_counter() - begun_s)
 
     async def stop() -> None:
         workers.stop()
@@ -40,4 +46,4 @@ def build_service(settings: CompressorSettings) -> Service:
         ERRORS,
         scope="compress",
     )
-    return Service([api], start, stop, [workers.turns])
+    return Service([api], start, stop, metrics=[workers.turns, metrics])

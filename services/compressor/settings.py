@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
@@ -25,6 +27,17 @@ class CompressorSettings(ServiceSettings):
         "alone gets half.",
     )
     queue_timeout_s: float = Field(30.0, gt=0, description="Longest that a request waits for its turn.")
+    max_batch_images: int = Field(1024, ge=1, le=65536, description="Most images of one CompressBatch.")
+    max_seconds: float = Field(
+        300.0, ge=0, description="Longest work on one image or part of a batch; 0 means no limit."
+    )
+    isolation: Literal["process", "thread"] = Field(
+        "process",
+        description="Who works: processes, of which a broken image may end one without harm, or threads.",
+    )
+    worker_memory_mb: int = Field(
+        4096, ge=0, description="Memory that an image may take in a process, in MiB; 0 means no limit."
+    )
     warm_up: bool = Field(
         True, description="Try every codec before serving, so that no request waits for libraries to load."
     )

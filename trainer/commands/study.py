@@ -66,7 +66,7 @@ def study(
     """Do the training runs of the 2022 study: cars and dogs, DCGAN and CGAN, trained on either split.
 
     Every run takes 50 epochs with the study's batch sizes; what else is equal, and where we differ, is in
-    docs/study.md. A run that has ended is not done again and one that was stopped goes on; several
+    docs/training-study.md. A run that has ended is not done again and one that was stopped goes on; several
     processes may work on one study. `client experiment report FOLDER` makes a page of it.
     """
     from trainer.study import plan, record, running, sets, tables

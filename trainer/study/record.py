@@ -1,6 +1,6 @@
 """What study.json says: the runs of a study, what came of them, and the study's own figures.
 
-The file is the interface to `client experiment report`; docs/study.md describes it. Several processes may
+The file is the interface to `client experiment report` (docs/training-study.md). Several processes may
 work on one study: each changes the records of its own runs, under a lock.
 """
 

@@ -123,7 +123,7 @@ def _column(name: str, values: list[Any]) -> pa.Array:
 
 
 def flat(run: RunRecord) -> dict[str, Any]:
-    """Returns a run as one row of numbers and texts by column; docs/study.md says what they hold."""
+    """Returns a run as one row of numbers and texts by column; docs/training-study.md says what they hold."""
     study = run.published
     ours, theirs = run.images_per_s, None
     if study:

@@ -38,7 +38,9 @@ class Column:
             return value
         if not math.isfinite(value):
             return "exact"
-        return minus(f"{value:{self.form}}{self.unit}")
+        # Significant digits, but no exponents.
+        form = "+.4f" if self.form == "+.3g" and abs(value) < 0.1 else self.form
+        return minus(f"{value:{form}}{self.unit}")
 
     @property
     def is_number(self) -> bool:

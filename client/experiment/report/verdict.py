@@ -108,9 +108,9 @@ def verdicts(comparisons: Sequence[EqualSize]) -> Table:
         Column("best", "best"),
         Column("second", "second"),
         Column("measure", "by"),
-        Column("difference", "ahead by", "+.4g"),
-        Column("low", "95 % from", "+.4g"),
-        Column("high", "to", "+.4g"),
+        Column("difference", "ahead by", "+.3g"),
+        Column("low", "95 % from", "+.3g"),
+        Column("high", "to", "+.3g"),
         Column("verdict", "verdict"),
     ]
     caption = (

@@ -9,7 +9,7 @@ from ganpress.v1.codec_pb2 import CodecInfo, CodecOptions
 
 from client.api import GanpressClient
 from client.codec_options import ALIASES, OptionValue, build_options, codec_names, option_names, options_given
-from client.errors import GanpressError, UnreachableError
+from client.errors import GanpressError, TimeoutExceededError, UnreachableError
 from client.experiment.plan.model import Search
 from client.experiment.plan.reading import Location, PlanFile
 
@@ -110,7 +110,7 @@ async def _checked(
     """Returns the message of a codec with options that the compressor accepts."""
     try:
         return await client.codec_options(codec, options)
-    except UnreachableError:
+    except (UnreachableError, TimeoutExceededError):
         raise
     except GanpressError as error:
         name = next((name for name in options if name in str(error)), "")

@@ -129,7 +129,10 @@ class Journal:
 
 def _ipc_file(table: Any) -> bytes:
     ipc = cast("Any", import_module("pyarrow.ipc"))
+    arrow = cast("Any", import_module("pyarrow"))
+    # Without the descriptions of the columns, which are twice as large as a row.
+    schema = arrow.schema([column.remove_metadata() for column in table.schema])
     file = io.BytesIO()
-    with ipc.new_file(file, table.schema) as writer:
-        writer.write_table(table)
+    with ipc.new_file(file, schema) as writer:
+        writer.write_table(table.cast(schema))
     return file.getvalue()

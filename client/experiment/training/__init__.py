@@ -1,1 +1,1 @@
-"""The report of a training study: a folder that `ganpress-trainer study` wrote (docs/study.md)."""
+"""The report of a training study: a folder that `ganpress-trainer study` wrote (docs/training-study.md)."""

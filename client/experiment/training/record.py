@@ -1,4 +1,4 @@
-"""Reads a study's folder; docs/study.md describes its files.
+"""Reads a study's folder; docs/training-study.md describes its files.
 
 Only what the report shows is named here; other fields of study.json are passed over.
 """

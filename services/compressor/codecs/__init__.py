@@ -8,7 +8,20 @@
 (5, 7, 3)
 """
 
-from services.compressor.codecs import avif, dct, gif, jpeg, jpeg2000, kmeans, png, repack, tga, tiff, webp
+from services.compressor.codecs import (
+    avif,
+    container,
+    dct,
+    gif,
+    jpeg,
+    jpeg2000,
+    kmeans,
+    png,
+    repack,
+    tga,
+    tiff,
+    webp,
+)
 from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Codec, FileCodec, Parameter, Pixels
 from services.compressor.codecs.errors import (
     CodecError,
@@ -19,7 +32,9 @@ from services.compressor.codecs.errors import (
     UnknownCodecError,
     UnsupportedImageError,
 )
+from services.compressor.codecs.extras import Extras
 from services.compressor.codecs.files import decode, identify
+from services.compressor.codecs.kmeans import is_kmeans
 from services.compressor.codecs.metrics import (
     bd_rate,
     bits_per_pixel,
@@ -29,14 +44,18 @@ from services.compressor.codecs.metrics import (
     ssim,
     ssimulacra2,
 )
+from services.compressor.codecs.reading import FORMATS, UPRIGHT, open_image
 from services.compressor.codecs.registry import codec_class, get_codec, list_codecs, list_file_codecs
 from services.compressor.codecs.resizing import resized
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",
+    "FORMATS",
+    "UPRIGHT",
     "Codec",
     "CodecError",
     "CorruptDataError",
+    "Extras",
     "FileCodec",
     "InvalidOptionError",
     "MissingPackageError",
@@ -49,17 +68,20 @@ __all__ = [
     "bd_rate",
     "bits_per_pixel",
     "codec_class",
+    "container",
     "dct",
     "decode",
     "get_codec",
     "gif",
     "identify",
+    "is_kmeans",
     "jpeg",
     "jpeg2000",
     "kmeans",
     "list_codecs",
     "list_file_codecs",
     "ms_ssim",
+    "open_image",
     "png",
     "psnr",
     "psnr_y",

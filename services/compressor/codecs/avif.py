@@ -21,6 +21,8 @@ class Avif(PillowCodec):
     file_extension = ".avif"
     is_lossless = False
     channels = (3, 4)
+    keeps_metadata = True
+    keeps_frames = True
     pillow_format = "AVIF"
     max_side_px = 32768
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import Field, dataclass, fields
 from typing import Any, ClassVar
 
@@ -10,10 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from services.compressor.codecs.errors import InvalidOptionError, UnsupportedImageError
+from services.compressor.codecs.extras import Extras
 from services.compressor.codecs.options import Option
 
 Pixels = npt.NDArray[np.uint8]
 """An image: uint8 [height, width, channels], 0..255; 1 channel is grey, 3 are RGB, 4 are RGBA (straight)."""
+
+NO_EXTRAS = Extras()
 
 DEFAULT_MAX_PIXELS = 2**26
 """Most pixels (width x height) that a decoder gives unless told otherwise."""
@@ -61,6 +65,10 @@ class Codec(ABC):
     """Whether decoding gives back every pixel under the default options."""
     channels: ClassVar[tuple[int, ...]] = (1, 3, 4)
     """Numbers of channels that it keeps."""
+    keeps_metadata: ClassVar[bool] = False
+    """Whether its files can hold colour profiles, EXIF and XMP."""
+    keeps_frames: ClassVar[bool] = False
+    """Whether its files can hold the frames of an animation."""
 
     def __post_init__(self) -> None:
         for option_field in fields(self):
@@ -77,12 +85,37 @@ class Codec(ABC):
         Raises:
             UnsupportedImageError: The array is no such image, or the codec cannot hold it.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3, 4) or not image.size:
-            raise UnsupportedImageError(
-                f"an image is uint8 [height, width, 1, 3 or 4], not {image.dtype} {list(image.shape)}"
-            )
-        self._check_image(image)
+        self._check(image)
         return self._encode(image)
+
+    def encode_frames(
+        self,
+        frames: Sequence[Pixels],
+        extras: Extras = NO_EXTRAS,
+        *,
+        durations_ms: Sequence[int] = (),
+        loops: int = 0,
+    ) -> bytes:
+        """Compresses an image or an animation with what goes along into a file.
+
+        Args:
+            frames: As `encode` takes them, all of one size; one without extras gives what `encode` gives.
+            extras: What goes along.
+            durations_ms: How long each of several frames is shown.
+            loops: How often an animation is shown, 0 for ever.
+
+        Raises:
+            UnsupportedImageError: The codec cannot hold all of it.
+        """
+        if len(frames) == 1 and not extras:
+            return self.encode(frames[0])
+        if extras and not self.keeps_metadata:
+            raise UnsupportedImageError(f"{self.id} cannot keep {extras.names()}")
+        if len(frames) > 1 and not self.keeps_frames:
+            raise UnsupportedImageError(f"{self.id} cannot keep {len(frames)} frames; it takes one image")
+        for frame in frames:
+            self._check(frame)
+        return self._encode_frames(frames, extras, durations_ms, loops)
 
     @classmethod
     @abstractmethod
@@ -111,6 +144,19 @@ class Codec(ABC):
     @abstractmethod
     def _encode(self, image: Pixels) -> bytes:
         """Compresses an image that was checked."""
+
+    def _encode_frames(
+        self, frames: Sequence[Pixels], extras: Extras, durations_ms: Sequence[int], loops: int
+    ) -> bytes:
+        """Compresses what was checked; only codecs that keep extras or frames are asked."""
+        raise NotImplementedError
+
+    def _check(self, image: Pixels) -> None:
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] not in (1, 3, 4) or not image.size:
+            raise UnsupportedImageError(
+                f"an image is uint8 [height, width, 1, 3 or 4], not {image.dtype} {list(image.shape)}"
+            )
+        self._check_image(image)
 
     def _check_image(self, image: Pixels) -> None:  # noqa: B027 - most codecs hold every image
         """Raises UnsupportedImageError when the codec cannot hold the image."""

@@ -23,6 +23,7 @@ class Jpeg(PillowCodec):
     file_extension = ".jpg"
     is_lossless = False
     channels = (1, 3)
+    keeps_metadata = True
     pillow_format = "JPEG"
     max_side_px = 65500
 

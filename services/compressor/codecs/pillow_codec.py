@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from PIL import Image
 
-from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Codec, Pixels
+from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, NO_EXTRAS, Codec, Pixels
 from services.compressor.codecs.errors import UnsupportedImageError
+from services.compressor.codecs.extras import Extras
 from services.compressor.codecs.options import real
 from services.compressor.codecs.reading import read_pixels
 from services.compressor.codecs.resizing import resized
@@ -41,10 +43,29 @@ class PillowCodec(Codec):
         return read_pixels(data, max_pixels, (cls.pillow_format,))
 
     def _encode(self, image: Pixels) -> bytes:
+        return self._encode_frames((image,), NO_EXTRAS, (), 0)
+
+    def _encode_frames(
+        self, frames: Sequence[Pixels], extras: Extras, durations_ms: Sequence[int], loops: int
+    ) -> bytes:
         buffer = io.BytesIO()
-        picture = self._prepared(resized(image, *self._target_px(image)))
-        picture.save(buffer, self.pillow_format, **self._save_options())
+        first, *others = (self._prepared(resized(frame, *self._target_px(frame))) for frame in frames)
+        options = {**self._save_options(), **self._extra_options(extras)}
+        if others:
+            options |= {"save_all": True, "append_images": others, "loop": loops}
+            options |= {"duration": [max(1, duration_ms) for duration_ms in durations_ms]}
+        try:
+            first.save(buffer, self.pillow_format, **options)
+        except ValueError as error:
+            if not extras:
+                raise
+            raise UnsupportedImageError(f"{self.id} cannot keep {extras.names()}: {error}") from error
         return buffer.getvalue()
+
+    def _extra_options(self, extras: Extras) -> dict[str, Any]:
+        """Returns the arguments of Pillow's `save` for what goes along."""
+        options = {"icc_profile": extras.icc_profile, "exif": extras.exif, "xmp": extras.xmp}
+        return {name: value for name, value in options.items() if value}
 
     def _prepared(self, image: Pixels) -> Image.Image:
         """Returns what is saved."""

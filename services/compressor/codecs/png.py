@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from PIL import PngImagePlugin
+
+from services.compressor.codecs.extras import Extras
 from services.compressor.codecs.options import whole
 from services.compressor.codecs.pillow_codec import PillowCodec
 from services.compressor.codecs.registry import register
@@ -20,6 +23,8 @@ class Png(PillowCodec):
     media_type = "image/png"
     file_extension = ".png"
     is_lossless = True
+    keeps_metadata = True
+    keeps_frames = True
     pillow_format = "PNG"
     max_side_px = 2**31 - 1
 
@@ -27,3 +32,10 @@ class Png(PillowCodec):
 
     def _save_options(self) -> dict[str, Any]:
         return {"compress_level": self.compress_level}
+
+    def _extra_options(self, extras: Extras) -> dict[str, Any]:
+        options = super()._extra_options(extras)
+        if xmp := options.pop("xmp", None):
+            options["pnginfo"] = texts = PngImagePlugin.PngInfo()
+            texts.add_itxt("XML:com.adobe.xmp", xmp.decode(errors="replace"))
+        return options

@@ -26,7 +26,7 @@ FORMATS = ("PNG", "JPEG", "WEBP", "AVIF", "JPEG2000", "TIFF", "GIF", "BMP", "TGA
 # What Pillow warns about, broken metadata and many pixels, is here either an error or of no matter.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
-_UPRIGHT = {
+UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -83,7 +83,7 @@ def read_pixels(data: bytes, max_pixels: int, formats: tuple[str, ...] = FORMATS
         orientation = image.getexif().get(ExifTags.Base.Orientation)
         image.load()
         # Pillow turns TIFFs itself while it loads them.
-        upright = None if image.format == "TIFF" else _UPRIGHT.get(orientation or 1)
+        upright = None if image.format == "TIFF" else UPRIGHT.get(orientation or 1)
         return _pixels_of(image.transpose(upright) if upright is not None else image)
 
 

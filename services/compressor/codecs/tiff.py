@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from services.compressor.codecs.extras import Extras
 from services.compressor.codecs.options import choice
 from services.compressor.codecs.pillow_codec import PillowCodec
 from services.compressor.codecs.registry import register
 
 _PREDICTOR_TAG = 317
+_XMP_TAG = 700
 _HORIZONTAL_DIFFERENCING = 2
 _PILLOW_NAMES = {"lzw": "tiff_lzw", "packbits": "packbits", "deflate": "tiff_adobe_deflate"}
 
@@ -24,6 +26,7 @@ class Tiff(PillowCodec):
     media_type = "image/tiff"
     file_extension = ".tif"
     is_lossless = True
+    keeps_metadata = True
     pillow_format = "TIFF"
     max_side_px = 2**31 - 1
 
@@ -33,4 +36,10 @@ class Tiff(PillowCodec):
         options: dict[str, Any] = {"compression": _PILLOW_NAMES[self.compression]}
         if self.compression != "packbits":  # which has no predictor
             options["tiffinfo"] = {_PREDICTOR_TAG: _HORIZONTAL_DIFFERENCING}
+        return options
+
+    def _extra_options(self, extras: Extras) -> dict[str, Any]:
+        options = super()._extra_options(extras)
+        if xmp := options.pop("xmp", None):
+            options["tiffinfo"] = {**self._save_options().get("tiffinfo", {}), _XMP_TAG: xmp}
         return options

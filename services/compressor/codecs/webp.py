@@ -21,6 +21,8 @@ class Webp(PillowCodec):
     file_extension = ".webp"
     is_lossless = False
     channels = (3, 4)
+    keeps_metadata = True
+    keeps_frames = True
     pillow_format = "WEBP"
     max_side_px = 16383
 

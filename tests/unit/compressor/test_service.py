@@ -45,7 +45,7 @@ PNG = png_file()
 @pytest.fixture
 async def channel(tmp_path: Path) -> AsyncGenerator[grpc.aio.Channel]:
     """A channel to a compressor of two threads that takes images of at most MAX_PIXELS."""
-    settings = CompressorSettings(threads=2, max_pixels=MAX_PIXELS, warm_up=False)
+    settings = CompressorSettings(threads=2, max_pixels=MAX_PIXELS, warm_up=False, isolation="thread")
     async with serving([build_service(settings)], tmp_path) as channel:
         yield channel
 
@@ -249,7 +249,9 @@ async def test_result_larger_than_a_message(tmp_path: Path) -> None:
     """A picture that does not fit into one message is refused with its size."""
     buffer = io.BytesIO()
     Image.new("RGB", (6000, 4000)).save(buffer, "PNG")
-    async with serving([build_service(CompressorSettings(warm_up=False))], tmp_path) as channel:
+    async with serving(
+        [build_service(CompressorSettings(warm_up=False, isolation="thread"))], tmp_path
+    ) as channel:
         stub: Any = CompressorServiceStub(channel)
         call = stub.Decompress(pb.DecompressRequest(data=buffer.getvalue(), format=IMAGE_FORMAT_RAW_U8))
         code, details = await failure(call)

@@ -7,6 +7,9 @@
   const colour = (series) => `var(--hue-${series.hue % HUES})`;
   const number = (value) => (value === null ? "" : String(Number(value.toPrecision(4))).replace("-", "−"));
 
+  // Zero is in the frame unless it would press all values into less than half of it.
+  const withZero = ([low, high]) => (Math.min(Math.abs(low), Math.abs(high)) < high - low ? d3.extent([0, low, high]) : [low, high]);
+
   function points(series, measure) {
     const y = series.y[measure] ?? [];
     return series.x
@@ -43,13 +46,13 @@
       height: (data) => 58 + 26 * d3.groups(data, (p) => p.label).length,
       options: (chart, measure, all) => ({
         marginTop: 6, marginLeft: 104, marginRight: 14, marginBottom: 38,
-        x: { domain: d3.extent([0, ...all.flatMap((p) => [p.low ?? p.y, p.high ?? p.y])]), nice: true, grid: true, ticks: 5,
+        x: { domain: withZero(d3.extent(all.flatMap((p) => [p.low ?? p.y, p.high ?? p.y]))), nice: true, grid: true, ticks: 5,
              label: chart.measures[measure], labelAnchor: "center", labelArrow: "none", tickSize: 0,
              tickFormat: (x) => number(x) },
         y: { type: "point", label: null, tickSize: 0, padding: 0.6 },
       }),
-      marks: (panel, data) => [
-        Plot.ruleX([0], { stroke: "var(--muted)" }),
+      marks: (panel, data, x) => [
+        ...(x[0] <= 0 && x[1] >= 0 ? [Plot.ruleX([0], { stroke: "var(--muted)" })] : []),
         Plot.link(data.filter((p) => p.low !== null),
                   { x1: "low", x2: "high", y1: "label", y2: "label",
                     stroke: (p) => colour(p.series), strokeWidth: 2, strokeLinecap: "round" }),
@@ -160,14 +163,15 @@
         frame.plot.replaceChildren();
         frame.element.hidden = !data[i].length;  // not measured, or hidden in the legend
         if (!data[i].length) return;
+        const options = this.kind.options(this.spec, this.measure, all);
         frame.chart = Plot.plot({
           width, height: this.kind.height?.(data[i]) ?? Math.round(Math.min(340, Math.max(230, width * 0.62))),
           marginTop: 24, marginRight: 10,
           style: { background: "none", fontSize: "12px", fontFamily: "inherit", overflow: "visible" },
           ariaLabel: frame.panel.title,
-          ...this.kind.options(this.spec, this.measure, all),
+          ...options,
           marks: [
-            ...this.kind.marks({ series: frame.panel.series.filter((one) => !this.hidden.has(one.name)) }, data[i]),
+            ...this.kind.marks({ series: frame.panel.series.filter((one) => !this.hidden.has(one.name)) }, data[i], options.x.domain),
             Plot.tip(data[i], Plot.pointer({
               x: (p) => this.kind.anchor(p)[0], y: (p) => this.kind.anchor(p)[1], maxRadius: 60,
               title: (p) => this.kind.reading(p, this.spec, this.measure),

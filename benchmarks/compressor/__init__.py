@@ -1,0 +1,1 @@
+"""How fast the compressor service is beside its codecs."""

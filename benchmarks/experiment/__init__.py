@@ -1,0 +1,1 @@
+"""How fast `client experiment` runs a plan."""

@@ -1,0 +1,176 @@
+"""Workers that are processes: what a decoder does to one of them costs one request."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
+from typing import Any
+
+from services.compressor.errors import ERRORS, OverloadedImageError, WorkerDiedError
+from services.compressor.jobs import JOBS
+from services.compressor.workers import child
+from services.compressor.workers.base import Limits, Workers
+
+logger = logging.getLogger(__name__)
+
+_PLAIN, _PREPARED = "services.compressor.workers.child", "services.compressor.workers.prepared"
+_KNOWN_ERRORS = {error.__name__: error for error in ERRORS}
+_END_S = 5.0
+
+
+class ProcessWorkers(Workers):
+    """Processes, forked from one that has the libraries loaded and no threads.
+
+    One that dies, or that is killed since its caller left or its time is up, is replaced for the next job.
+    """
+
+    def __init__(self, count: int, limits: Limits, **queue: Any) -> None:
+        """See `Workers`."""
+        super().__init__(count, limits, **queue)
+        self._workers = [_Worker(limits) for _ in range(count)]
+        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
+        # Each waits for its process, with the GIL released.
+        self._threads = ThreadPoolExecutor(count, thread_name_prefix="compressor")
+
+    async def start(self, *, prepare: bool) -> None:
+        """Starts the processes; the first one waits until the codecs are loaded."""
+        multiprocessing.get_context("forkserver").set_forkserver_preload([_PREPARED if prepare else _PLAIN])
+        loop = asyncio.get_running_loop()
+        for worker in self._workers:
+            await loop.run_in_executor(self._threads, worker.ensure_alive)
+            self._idle.put_nowait(worker)
+        if prepare:
+            await self.work("prepare", JOBS["prepare"][1]())
+
+    def stop(self) -> None:
+        """Ends the processes."""
+        self._threads.shutdown(cancel_futures=True)
+        for worker in self._workers:
+            worker.end()
+
+    async def work(self, job: str, request: Any) -> Any:
+        """See `Workers.work`."""
+        worker = await self._idle.get()
+        self.busy += 1
+        loop = asyncio.get_running_loop()
+        exchange = loop.run_in_executor(self._threads, worker.exchange, job, request)
+        # Not before its thread is done is it free: a process that is killed takes a moment to end.
+        exchange.add_done_callback(lambda done: self._release(worker, done))
+        try:
+            answer = await asyncio.shield(exchange)
+        except asyncio.CancelledError:
+            worker.kill()
+            raise
+        except WorkerDiedError:
+            self.deaths += 1
+            raise
+        if answer[:1] == child.DONE:
+            response = JOBS[job][2]()
+            response.ParseFromString(answer[1:])
+            return response
+        raise _error(answer[1:].decode(errors="replace"))
+
+    def _release(self, worker: _Worker, exchange: asyncio.Future[bytes]) -> None:
+        self.busy -= 1
+        self._idle.put_nowait(worker)
+        if not exchange.cancelled():
+            exchange.exception()  # seen, even if nobody waits for it any more
+
+
+class _Worker:
+    """One process at a time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._process: Any = None
+        self._connection: Connection | None = None
+
+    def ensure_alive(self) -> Connection:
+        """Starts a process where there is none; returns the way to it."""
+        if self._connection is not None and self._process.is_alive():
+            return self._connection
+        self.bury()
+        context = multiprocessing.get_context("forkserver")
+        self._connection, inner = context.Pipe()
+        limits = self._limits
+        self._process = context.Process(
+            target=child.work, args=(inner, limits.max_pixels, limits.memory_bytes), daemon=True
+        )
+        self._process.start()
+        inner.close()
+        return self._connection
+
+    def exchange(self, job: str, request: Any) -> bytes:
+        """Sends a job and returns its answer; on a thread.
+
+        Raises:
+            OverloadedImageError: The work takes longer than it may.
+            WorkerDiedError: The process ended.
+        """
+        limit_s = self._limits.max_seconds
+        data: bytes = request.SerializeToString()
+        connection = self.ensure_alive()
+        try:
+            connection.send_bytes(job.encode())
+            connection.send_bytes(data)
+            if limit_s and not connection.poll(limit_s):
+                self.kill()
+                self.bury()
+                raise OverloadedImageError(
+                    f"the work took more than {limit_s:g} s, the most that a request may take"
+                )
+            return connection.recv_bytes()
+        except (EOFError, OSError):
+            reason = self.bury()
+            logger.warning("a worker ended in a %s of %d bytes: %s", job, len(data), reason)
+            raise WorkerDiedError(
+                f"the image ended the process that worked on it ({reason}): it is broken in a way that a "
+                "decoder cannot take, or needs too much memory"
+            ) from None
+
+    def kill(self) -> None:
+        """Ends the process in the middle of its work."""
+        if self._process is not None:
+            self._process.kill()
+
+    def bury(self) -> str:
+        """Frees what is left of a process that ended; returns why it did."""
+        process, connection = self._process, self._connection
+        self._process = self._connection = None
+        if connection is not None:
+            connection.close()
+        if process is None:
+            return ""
+        process.join(_END_S)
+        code = process.exitcode
+        process.close() if code is not None else process.kill()
+        return f"signal {-code}" if code and code < 0 else f"exit status {code}"
+
+    def end(self) -> None:
+        """Ends the process, which does nothing."""
+        if self._connection is not None:
+            self._connection.close()  # it reads the end of its jobs
+        if self._process is not None:
+            self._process.join(_END_S)
+            self._process.kill()
+        self._process = self._connection = None
+
+
+def _error(told: str) -> Exception:
+    """Returns the error that a process told by its class and words."""
+    name, _, message = told.partition("\n")
+    for base in _KNOWN_ERRORS.values():
+        for kind in (base, *_derived(base)):
+            if kind.__name__ == name:
+                error = kind.__new__(kind, message)  # whatever its own arguments are
+                error.args = (message,)
+                return error
+    return RuntimeError(f"a worker failed: {told}")
+
+
+def _derived(kind: type[Exception]) -> list[type[Exception]]:
+    direct = kind.__subclasses__()
+    return [*direct, *(deeper for one in direct for deeper in _derived(one))]
