@@ -21,6 +21,7 @@ COMMANDS = {
     "compress": "Compress images.",
     "decompress": "Give compressed images back as PNG.",
     "evaluate": "Measure what images have lost.",
+    "compare": "Compare all codecs on one image, at equal size or quality.",
     "archive": "Put many images into one file, list them, take them out.",
     "inspect": "Tell what image files are and where they come from.",
     "seal": "Seal files, so that any change of them is found.",

@@ -13,7 +13,7 @@ from client import sidecar
 from client.api import Compressed, GanpressClient, compress_request
 from client.background import call_in_background
 from client.batch import Batch
-from client.codec_options import OptionValue, options_given
+from client.codec_options import ALIASES, AUTO, OptionValue, options_given
 from client.embedded import ServiceName
 from client.errors import GanpressError, InputError, ServiceError
 from client.options import (
@@ -193,6 +193,7 @@ async def _compressing(
         quality = quality_of(options)
         by_seed = partial(compress_by_seed, client, quality=quality, metrics=metrics)
         return _Compressing("generator", {} if quality is None else {"quality": quality}, by_seed)
+    await _check_goal(client, method, options, target)
     message = await client.codec_options(method, options)
 
     async def requests(samples: AsyncIterator[Sample]) -> AsyncIterator[tuple[str, CompressRequest]]:
@@ -211,6 +212,20 @@ async def _compressing(
     return _Compressing(
         "compressor", options_given(message), lambda samples: client.compress_many(requests(samples))
     )
+
+
+async def _check_goal(
+    client: GanpressClient, method: str, options: dict[str, OptionValue], target: Target
+) -> None:
+    """Says once, not for each image, what goals do not go with."""
+    if method == AUTO and not target.asked:
+        raise InputError("auto needs a goal, by which the codecs are compared: give one of --target-...")
+    if not target.asked or not options:
+        return
+    for codec in (await client.list_codecs()).codecs:
+        if codec.name == ALIASES.get(method, method) and codec.goal_setting in options:
+            name = codec.goal_setting
+            raise InputError(f"{codec.name} option {name} and a goal exclude each other: it searches {name}")
 
 
 def _with_record(sample: Sample, record: dict[str, object]) -> dict[str, bytes]:

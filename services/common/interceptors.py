@@ -21,6 +21,7 @@ from services.common.access.guard import demand
 from services.common.errors import ACCESS_ERRORS, StatusTable, retry_metadata, status_of
 from services.common.logs import request_id
 from services.common.metrics import CallMetrics, MethodMetrics
+from services.common.tracing import Span, Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     """
 
     def __init__(
-        self, rules: Mapping[str, Rules], metrics: CallMetrics, guard: Guard, slow_s: float = 0.0
+        self,
+        rules: Mapping[str, Rules],
+        metrics: CallMetrics,
+        guard: Guard,
+        slow_s: float = 0.0,
+        tracer: Tracer | None = None,
     ) -> None:
         """Sets up a closed interceptor.
 
@@ -76,11 +82,13 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             metrics: Counts the calls.
             guard: Names the callers.
             slow_s: Calls that take as long or longer are logged as warnings; 0: none.
+            tracer: Traces the calls; None: nobody does.
         """
         self._rules = rules
         self._metrics = metrics
         self.guard = guard
         self.slow_s = slow_s
+        self.tracer = tracer
         self._handlers: dict[str, Handler] = {}
         self.opened = asyncio.Event()
         self.stopping = False
@@ -174,6 +182,7 @@ class _Call:
         self._request_id = _request_id(context)
         self._caller = ""
         self._under_way = ExitStack()
+        self._span: Span | None = None
 
     async def __aenter__(self) -> None:
         if task := asyncio.current_task():
@@ -182,6 +191,8 @@ class _Call:
         self._method.metrics.begin()
         request_id.set(self._request_id)
         deadlines.begin(self._remaining_s)
+        if tracer := self._interceptor.tracer:
+            self._span = tracer.begin(self._method.path, self._context.invocation_metadata())
         self._context.set_trailing_metadata(((REQUEST_ID_KEY, self._request_id),))
         try:
             self._admit()
@@ -229,6 +240,8 @@ class _Call:
         self._under_way.close()
         duration_s = time.perf_counter() - self._begun_s
         self._method.metrics.end(code, duration_s)
+        if self._span:
+            self._span.end(code, self._request_id, self._caller)
         level = logging.DEBUG if code is grpc.StatusCode.OK else logging.INFO
         message = "call ended"
         if self._interceptor.slow_s and duration_s >= self._interceptor.slow_s:

@@ -29,6 +29,7 @@ from services.common.metrics import CallMetrics, Source
 from services.common.metrics_server import MetricsServer
 from services.common.starting import AddressError
 from services.common.tls import Certificates, TlsFiles
+from services.common.tracing import Traces, tracer_for
 
 logger = logging.getLogger(__name__)
 
@@ -118,6 +119,8 @@ class ServerOptions:
     """Certificate and key; None: plain text."""
     slow_s: float = 0.0
     """Calls that take as long or longer are logged as warnings; 0: none."""
+    traces: Traces = "off"
+    """Where OpenTelemetry's traces go."""
     insecure: bool = False
     """Whether other machines may be served without TLS, or strangers."""
 
@@ -156,6 +159,7 @@ class Server:
             self._call_metrics,
             self._guard,
             self._options.slow_s,
+            tracer_for(self._options.traces),
         )
         self._health_server: HealthServer | None = None
         self.health_address = ""

@@ -21,6 +21,7 @@ from services.common.addresses import join
 from services.common.logs import LogFormat, LogLevel
 from services.common.server import ServerOptions
 from services.common.tls import TlsFiles
+from services.common.tracing import Traces
 
 
 class SettingsError(ValueError):
@@ -79,6 +80,9 @@ class ServiceSettings(BaseSettings):
     threads: int = Field(0, ge=0, le=1024, description="Threads that compute; 0 means one a CPU.")
     log_level: LogLevel = Field("info", description="Least level that is logged.")
     log_format: LogFormat = Field("text", description="Form of the log lines on stderr.")
+    traces: Traces = Field(
+        "off", description="Where OpenTelemetry's traces of calls go; needs ganpress[tracing]."
+    )
     slow_s: float = Field(
         0.0, ge=0, description="Calls that take so many seconds or more are logged as warnings; 0 means none."
     )
@@ -114,6 +118,7 @@ class ServiceSettings(BaseSettings):
             if self.tls_certificate and self.tls_key
             else None,
             slow_s=self.slow_s,
+            traces=self.traces,
             insecure=self.insecure,
         )
 

@@ -85,5 +85,5 @@ def _kernels() -> list[str]:
     return [
         ".".join(path.relative_to(root).with_suffix("").parts)
         for path in (root / "services/compressor/codecs").rglob("*.py")
-        if re.search(r"^@compiled$|^def compiled", path.read_text(), re.MULTILINE)
+        if re.search(r"^@(compiled|inner)\b|^import numba", path.read_text(), re.MULTILINE)
     ]
