@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--codecs", nargs="+", default=["jpeg", "webp", "dct"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--photos", type=int, default=16)
-    parser.add_argument("--thumbnails", type=int, default=1024)
+    parser.add_argument("--thumbnails", type=int, default=4096)
     parser.add_argument("--cores", type=int, default=0, help="cores for both; 0 takes all")
     parser.add_argument("--memory", type=int, default=0, metavar="IMAGES", help=f"such as {LONG_STREAM}")
     parser.add_argument("server", nargs="*", help="options of the server, after --")

@@ -47,16 +47,16 @@ def photographs(archive: Path, count: int) -> list[bytes]:
 
 
 def thumbnails(archive: Path, count: int) -> list[bytes]:
-    """Returns PNG files of 64x64 pixels, cut from photographs half their size."""
+    """Returns PNG files of 64x64 pixels, cut from photographs half their size; each some times over."""
     files: list[bytes] = []
     for image in _originals(archive, 16):
         small = image.resize((image.width // 2, image.height // 2))
-        for y in range(0, small.height - THUMBNAIL_PX + 1, THUMBNAIL_PX):
-            for x in range(0, small.width - THUMBNAIL_PX + 1, THUMBNAIL_PX):
-                files.append(_file(small.crop((x, y, x + THUMBNAIL_PX, y + THUMBNAIL_PX)), "PNG"))
-                if len(files) == count:
-                    return files
-    return files
+        files += [
+            _file(small.crop((x, y, x + THUMBNAIL_PX, y + THUMBNAIL_PX)), "PNG")
+            for y in range(0, small.height - THUMBNAIL_PX + 1, THUMBNAIL_PX)
+            for x in range(0, small.width - THUMBNAIL_PX + 1, THUMBNAIL_PX)
+        ]
+    return (files * -(-count // len(files)))[:count]
 
 
 def alone(codec_id: str, images: Sequence[bytes], cores: int) -> Speed:

@@ -60,6 +60,9 @@ class CompressorServicer(CompressorServiceServicer):
         turns = self._workers.turns
         limits = limits_for_caller(
             max_pixels=self._workers.limits.max_pixels,
+            max_images=self._max_batch_images,
+            max_cpu_s=self._workers.limits.max_seconds,
+            worker_memory_bytes=self._workers.limits.memory_bytes,
             queue_size=turns.max_waiting,
             queue_timeout_s=turns.max_wait_s,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from client.experiment.report import curves, labels, pictures, study, summary, verdict
@@ -50,10 +51,7 @@ def _is_search(setting: str) -> bool:
 
 
 def _bd_rates(results: Results, families: Families) -> Table | None:
-    try:
-        return curves.bd_rates(results, families)
-    except ModuleNotFoundError:  # the extra `metrics` is not installed; the summary says so
-        return None
+    return curves.bd_rates(results, families) if find_spec("bjontegaard") else None
 
 
 def _verdict(comparisons: Sequence[verdict.EqualSize], families: Families) -> Section | None:
@@ -86,7 +84,10 @@ def _curves(
     chart = curves.chart(found, lines, families)
     if chart is None:
         return None
-    return Section("curves", "Rate and distortion", [chart, *([rates] if rates else [])])
+    blocks: list[Block] = [chart, *([rates] if rates else [])]
+    if not find_spec("bjontegaard"):
+        blocks.append(Text("BD-rates need `pip install 'ganpress[metrics]'`.", "note"))
+    return Section("curves", "Rate and distortion", blocks)
 
 
 def _viewer(results: Results, found: Sequence[Source]) -> Section | None:

@@ -28,7 +28,7 @@ _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED, grpc.StatusCode.C
 """The server went, or is going; what it was asked can be asked again."""
 _BUSY = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
 """It may have too much to do, or the request is too much for it: a few attempts tell."""
-_ATTEMPTS_WHEN_BUSY = 3
+_ATTEMPTS_WHEN_BUSY = 6
 _WAIT_S = wait_random_exponential(multiplier=0.2, max=5)
 
 

@@ -43,7 +43,7 @@ class Limits(_message.Message):
     max_frames: _builtins.int
     """Most frames of an image."""
     max_images: _builtins.int
-    """Most images of one request, and most seeds that it may list."""
+    """Most images of one request or batch, and most seeds that it may list."""
     queue_size: _builtins.int
     """Most images (generator, of one model) or requests (compressor) that wait or are under way. A caller may
     have as many as it leaves free, so one alone gets half.
@@ -51,7 +51,7 @@ class Limits(_message.Message):
     queue_timeout_s: _builtins.float
     """Longest wait for a turn, in seconds."""
     max_cpu_s: _builtins.float
-    """Most CPU time of one request, in seconds."""
+    """Longest work on one image, on one core, in seconds."""
     worker_memory_bytes: _builtins.int
     """Most memory of a process that decodes images, in bytes."""
     caller: _builtins.str

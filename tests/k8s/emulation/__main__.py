@@ -106,6 +106,7 @@ async def events(
     await phase("update compressor", compressor.update())
     await phase("scale to 1", generator.scale(1))
     await phase("scale to 4", generator.scale(4))
+    await asyncio.sleep(1.2 * generator.connection_age_s)  # until the client has looked for the new pods
     before = {pod.address: await calls_of(pod.address) for pod in generator.pods}
     await asyncio.sleep(2 * pause_s)
     after = {pod.address: await calls_of(pod.address) for pod in generator.pods}

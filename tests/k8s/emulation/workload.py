@@ -40,6 +40,11 @@ class Workload:
         self.ended_in_time = True
 
     @property
+    def connection_age_s(self) -> float:
+        """Seconds after which its pods end a connection, give or take a tenth."""
+        return float(self._environment[f"GANPRESS_{self.name.upper()}_MAX_CONNECTION_AGE_S"])
+
+    @property
     def ready(self) -> list[Pod]:
         """The pods that take calls."""
         return [pod for pod in self.pods if pod.ready]
