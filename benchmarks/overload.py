@@ -230,7 +230,7 @@ async def wait_until_ready(address: str) -> None:
         stub = health_pb2_grpc.HealthStub(channel)
         while True:
             with suppress(grpc.aio.AioRpcError):
-                answer = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)
+                answer = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)  # pyright: ignore[reportAttributeAccessIssue]
                 if answer.status == health_pb2.HealthCheckResponse.SERVING:
                     return
             await asyncio.sleep(0.2)

@@ -104,7 +104,10 @@ async def soak(minutes: float, pause_s: float, fault_pause_s: float, report: Pat
             )
             tally = Tally()
             faults = Faults(target, tally, fault_pause_s)
-            async with GanpressClient(**addresses, security=Security(token=tokens["load"])) as client:
+            access = Security(token=tokens["load"])
+            async with GanpressClient(
+                generator=addresses["generator"], compressor=addresses["compressor"], security=access
+            ) as client:
                 load = Load(client, tally, pause_s)
                 tasks = [asyncio.create_task(work.run()) for work in (load, faults)]
                 while tally.now_s < 60 * minutes and not any(task.done() for task in tasks):
@@ -171,7 +174,7 @@ async def _ready(address: str) -> None:
         stub = health_pb2_grpc.HealthStub(channel)
         for _ in range(1200):
             with suppress(grpc.aio.AioRpcError):
-                answer = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)
+                answer = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)  # pyright: ignore[reportAttributeAccessIssue]
                 if answer.status == health_pb2.HealthCheckResponse.SERVING:
                     return
             await asyncio.sleep(0.5)

@@ -104,9 +104,10 @@ class Faults:
         async with self._channel(self._target.generator) as channel:
             call = GeneratorServiceStub(channel).GenerateStream(_images(1000), metadata=self._metadata)
             async with self._tally.call("slow reader"):
-                got = len((await call.read()).images)
-                await asyncio.sleep(10)
-                while (answer := await call.read()) is not grpc.aio.EOF:
+                got = 0
+                async for answer in call:
+                    if not got:
+                        await asyncio.sleep(10)
                     got += len(answer.images)
                 if got != 1000:
                     raise WrongAnswerError(f"{got} images in place of 1000")
