@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -159,7 +160,7 @@ def summarise(lines: list[str], phases: dict[str, list[float]]) -> dict[str, Any
         name: figures([call for call in calls if low <= call[0] < high])
         for name, (low, high) in phases.items()
     }
-    errors = sorted({call[3] for call in calls if call[3]})
+    errors = Counter(call[3] for call in calls if call[3])
     return {"all": figures(calls), "phases": of_phase, "errors": errors}
 
 
