@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -165,11 +166,11 @@ def _run(connection: Connection, plan_file: PlanFile, store: Store, options: Run
         progress = connection.run(work)
     except (KeyboardInterrupt, SystemExit):
         if state.progress:
-            note(f"stopped: {state.kept(store)}")
+            note(f"stopped: {state.kept(store, options.shard)}")
         raise
     except GanpressError:
         if state.progress:
-            note(state.kept(store))
+            note(state.kept(store, options.shard))
         raise
     _finish(store, options, progress)
 
@@ -193,8 +194,11 @@ class _State:
     def start(self, progress: RunProgress) -> None:
         self.progress = progress
 
-    def kept(self, store: Store) -> str:
+    def kept(self, store: Store, shard: Shard) -> str:
         done, total = (self.progress.done, self.progress.total) if self.progress else (0, 0)
+        if shard.count == 1:  # what was being written when the run stopped is kept, too
+            with suppress(GanpressError), Rows([store]) as rows:
+                done = sum(map(len, rows.finished()))
         return (
             f"{done} of {total} cells are kept; "
             f"`client experiment resume {shlex.quote(store.location)}` goes on"

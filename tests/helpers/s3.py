@@ -9,6 +9,8 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 
+import s3fs
+
 
 @contextmanager
 def s3_server() -> Generator[str]:
@@ -22,6 +24,7 @@ def s3_server() -> Generator[str]:
     assert process.stderr
     try:
         url = _url(process)
+        s3fs.S3FileSystem.clear_instance_cache()  # of clients of an earlier server
         reader = threading.Thread(target=process.stderr.read)  # it logs each request, and waits for a reader
         reader.start()
         yield url

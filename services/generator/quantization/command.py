@@ -127,7 +127,7 @@ def make_variant(
         versions,
     )
     from services.generator.quantization.fidelity import compare
-    from services.generator.quantization.variant import card_of, write_version
+    from services.generator.quantization.variant import card_of, with_graph, write_version
     from services.generator.runtimes import Runtimes, is_quantized
 
     if is_quantized(parent):
@@ -145,7 +145,7 @@ def make_variant(
     with tempfile.TemporaryDirectory() as elsewhere:
         path = Path(elsewhere) / ONNX_FILE
         path.write_bytes(onnx)
-        near = Runtimes("openvino").open(Model(card, path))
+        near = Runtimes("openvino").open(Model(with_graph(card, onnx), path))
         _tell(f"comparing {images} images")
         fidelity = compare(exact, near, card.z_dim, len(card.labels), images)
     psnr_db, worst_db = fidelity.psnr_db.mean(), fidelity.psnr_db.min()

@@ -57,6 +57,14 @@ def free_version(repository: Path, name: str, parent: Model) -> int:
     return max(*_versions(repository / name), parent.version if name == parent.name else 0, 0) + 1
 
 
+def with_graph(card: ModelCard, onnx: bytes) -> ModelCard:
+    """Returns a copy of a card, for another graph."""
+    copy = ModelCard()
+    copy.CopyFrom(card)
+    copy.onnx_sha256, copy.onnx_bytes = hashlib.sha256(onnx).hexdigest(), len(onnx)
+    return copy
+
+
 def card_of(
     parent: Model, name: str, version: int, onnx: bytes, fidelity: Fidelity, quantization: Quantization
 ) -> ModelCard:
@@ -70,10 +78,8 @@ def card_of(
         fidelity: What was measured.
         quantization: How it was made; what is known of the parent is filled in.
     """
-    card = ModelCard()
-    card.CopyFrom(parent.card)
+    card = with_graph(parent.card, onnx)
     card.name, card.version = name, version
-    card.onnx_sha256, card.onnx_bytes = hashlib.sha256(onnx).hexdigest(), len(onnx)
     card.weights_dtype = "int8"
     card.quantization.CopyFrom(quantization)
     card.quantization.parent_name = parent.name

@@ -83,10 +83,10 @@ async def test_not_serving_before_warm() -> None:
         async with grpc.aio.insecure_channel(server.address) as channel:
             health: Any = health_pb2_grpc.HealthStub(channel)
             status = (await health.Check(request)).status
-            if "warmed up with" not in server.log:
+            if "workers started" not in server.log:
                 # Either it is not ready yet, or the line is there by now: it is written before.
                 await asyncio.wait_for(
-                    server.read_log_until("(warmed up with)"), 5 if status == serving else None
+                    server.read_log_until("(workers started)"), 5 if status == serving else None
                 )
             async for answer in health.Watch(request):
                 if answer.status == serving:
