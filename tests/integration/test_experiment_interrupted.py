@@ -42,6 +42,7 @@ def plan_file(tmp_path: Path) -> Path:
     return write_plan(tmp_path / "plan.yaml", plan(images))
 
 
+@pytest.mark.large
 def test_killed_runs_end_as_one_that_nothing_interrupted(tmp_path: Path, plan_file: Path) -> None:
     """After 20 kills at random moments every run has the rows of the uninterrupted one, each once."""
     seed = random.randrange(10**6)

@@ -46,6 +46,7 @@ def trainer(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.training
 def test_from_the_command_to_the_page(arguments: list[str], tmp_path: Path) -> None:
     """All eight runs are done, over an interruption, each once; a page of them needs nothing else."""
     out = tmp_path / "study"
