@@ -5,7 +5,8 @@ answer), then five times as many, sent by a clock whether answers come or not, e
 counts is the goodput, calls a second that are answered in time: that of 5x as a ratio to that of 1x in the
 same round. Then one caller sends 10,000 requests at once, and another one after the other.
 
-Server and callers share the machine, so all that counts are ratios.
+The service has the first half of the CPUs and the callers the other, else they would count what it costs to
+send five times as many calls as what it costs to refuse them. All that counts are ratios.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import os
 import random
 import sys
 import time
@@ -30,13 +32,14 @@ from ganpress.v1.codec_pb2 import CodecOptions, WebpOptions
 from ganpress.v1.compressor_service_pb2_grpc import CompressorServiceStub
 from ganpress.v1.generator_service_pb2_grpc import GeneratorServiceStub
 from ganpress.v1.image_pb2 import IMAGE_FORMAT_RAW_U8
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
 
+from benchmarks.ready import wait_until_serving
 from benchmarks.serving.processes import Processes, free_port, running
 
 Ask = Callable[[grpc.aio.Channel, float], Awaitable[object]]
 
+_CPUS = os.sched_getaffinity(0)
 _CONNECTIONS = 4  # of the callers: a service knows them by their connections
 
 
@@ -137,9 +140,13 @@ async def measure(name: str, ask: Ask, given: argparse.Namespace) -> None:
     """Measures one service and prints its rows."""
     port = free_port()
     command = [sys.executable, "-m", f"services.{name}", "--port", str(port), "--log-level", "error"]
+    cpus = sorted(_CPUS)
+    half = len(cpus) // 2 or 1
+    os.sched_setaffinity(0, cpus[:half])  # which the service inherits
     async with running(command, env={"PYTHONPATH": ":".join(sys.path)}) as processes:
+        os.sched_setaffinity(0, cpus[half:] or cpus)
         address = f"127.0.0.1:{port}"
-        await wait_until_ready(address)
+        await wait_until_serving(address)
         callers = Callers(address, ask, given.deadline)
         await callers.waiting(given.seconds)
         rounds: list[tuple[Measured, Measured]] = []
@@ -222,18 +229,6 @@ async def _one_by_one(channel: grpc.aio.Channel, ask: Ask, count: int) -> list[f
 def channel_to(address: str) -> grpc.aio.Channel:
     """Returns a connection of its own."""
     return grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
-
-
-async def wait_until_ready(address: str) -> None:
-    """Waits until a server has started."""
-    async with grpc.aio.insecure_channel(address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        while True:
-            with suppress(grpc.aio.AioRpcError):
-                answer = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)  # pyright: ignore[reportAttributeAccessIssue]
-                if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                    return
-            await asyncio.sleep(0.2)
 
 
 def main() -> None:

@@ -126,6 +126,13 @@ def damage(count: int) -> str:
     return f"{count} of its members {'is' if count == 1 else 'are'} damaged and cannot be read"
 
 
+def damaged_places(reader: ArchiveReader) -> Iterator[str]:
+    """Yields a sentence on each part of an archive that is damaged; reads it through."""
+    for start, end, after in reader.damage():
+        where = f"behind {after!r}" if after else "before all sound members"
+        yield f"bytes {start:,} to {end - 1:,} are damaged, {where}"
+
+
 def read_member(reader: ArchiveReader, key: str) -> Member:
     """Returns a member.
 

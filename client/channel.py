@@ -7,12 +7,14 @@ import re
 
 import grpc
 
+from client import tracing
 from client.errors import InputError
 from client.security import Security
-from services.common.server import CHANNEL_OPTIONS, KEEPALIVE_MS
+from services.common.server import CHANNEL_OPTIONS, KEEPALIVE_MS, MAX_MESSAGE_BYTES
 
 # Calls go in turn to all servers that a name resolves to. One that never reached a server, or whose server
-# went away before it answered, is sent again, to another; whatever a server answered is final.
+# went away before it answered, is sent again, to another. So is one that a server had no room for, when the
+# server says; whatever else a server answered is final.
 SERVICE_CONFIG = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
@@ -25,7 +27,8 @@ SERVICE_CONFIG = json.dumps(
                     "maxBackoff": "1s",
                     "backoffMultiplier": 3,
                     # A server that stops cancels the calls that it has not begun.
-                    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
+                    # One without room names the time to come again, or says that it is no use.
+                    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED", "RESOURCE_EXHAUSTED"],
                 },
             }
         ],
@@ -35,6 +38,8 @@ SERVICE_CONFIG = json.dumps(
 _OPTIONS: tuple[tuple[str, str | int], ...] = (
     *CHANNEL_OPTIONS,
     ("grpc.service_config", SERVICE_CONFIG),
+    # A call can be sent again while its messages are kept: by default 256 KiB, less than a photograph.
+    ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES),
     # A proxy of the environment is for the web, and never knows the Unix socket.
     ("grpc.enable_http_proxy", 0),
     # A connection that ends is the sign to ask for the name again: servers come and go within seconds.
@@ -70,7 +75,7 @@ def open_channel(address: str, security: Security | None = None) -> grpc.aio.Cha
     """
     security = security or Security()
     security.check(address)
-    interceptors = security.interceptors()
+    interceptors = [*tracing.interceptors(), *security.interceptors()]
     if credentials := security.credentials():
         return grpc.aio.secure_channel(address, credentials, _OPTIONS, interceptors=interceptors)
     return grpc.aio.insecure_channel(address, _OPTIONS, interceptors=interceptors)

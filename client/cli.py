@@ -11,17 +11,22 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from services.common.tracing import Traces
 
 COMMANDS = {
     "generate": "Draw images from a generator.",
     "compress": "Compress images.",
     "decompress": "Give compressed images back as PNG.",
     "evaluate": "Measure what images have lost.",
-    "compare": "Compare all codecs on one image, at equal size or quality.",
+    "compare": "Compare all codecs on one image at equal size or quality.",
     "archive": "Put many images into one file, list them, take them out.",
     "inspect": "Tell what image files are and where they come from.",
     "seal": "Seal files, so that any change of them is found.",
@@ -36,7 +41,6 @@ COMMANDS = {
 """Short help of each command; the command itself is `client.commands.<name>.<name>`."""
 
 EXIT_ERROR = 1
-EXIT_INTERRUPTED = 128 + signal.SIGINT
 EXIT_BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended
 
 
@@ -82,7 +86,16 @@ class LazyGroup(click.Group):
 @click.option(
     "--debug", is_flag=True, envvar="GANPRESS_DEBUG", show_envvar=True, help="Show tracebacks and logs."
 )
-def cli(debug: bool) -> None:
+@click.option(
+    "--traces",
+    type=click.Choice(["off", "otlp", "console"]),
+    default="off",
+    envvar="GANPRESS_TRACES",
+    show_envvar=True,
+    help="Where OpenTelemetry's traces go; needs ganpress[tracing].",
+)
+@click.pass_context
+def cli(ctx: click.Context, debug: bool, traces: Traces) -> None:
     """GanPress: images from GANs, generated and stored small.
 
     \b
@@ -95,22 +108,36 @@ def cli(debug: bool) -> None:
     import logging
 
     logging.basicConfig(level=logging.INFO if debug else logging.CRITICAL)
+    if traces != "off":
+        from client.tracing import traced
+
+        ctx.with_resource(traced(traces, f"client {ctx.invoked_subcommand}"))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the command line and ends the process."""
     # gRPC would write of every connection that ends.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    # SIGTERM ends by an exception, so that unfinished files are removed.
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    ended_by = signal.SIGINT
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        """Ends as Ctrl-C does, of which asyncio knows: what has begun is left in order, no file half done."""
+        nonlocal ended_by
+        ended_by = signal.Signals(number)
+        interrupt = signal.getsignal(signal.SIGINT)
+        if not callable(interrupt):  # Ctrl-C is ignored, as a shell has it for what runs in the background
+            sys.exit(128 + number)
+        interrupt(signal.SIGINT, frame)
+
+    signal.signal(signal.SIGTERM, terminate)
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
         code = cli.main(args=list(arguments), prog_name="client", standalone_mode=False)
         sys.stdout.flush()
+    except (KeyboardInterrupt, click.Abort):
+        code = 128 + ended_by
     except Exception as error:  # noqa: BLE001 - the last place where an error can become a sentence
         code = _explain(error, debug="--debug" in arguments or bool(os.environ.get("GANPRESS_DEBUG")))
-    except (KeyboardInterrupt, click.Abort):
-        code = EXIT_INTERRUPTED
     if code == EXIT_BROKEN_PIPE:
         # Python would fail again when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -123,8 +150,6 @@ def _explain(error: Exception, *, debug: bool) -> int:
     from client.errors import GanpressError
 
     match error:
-        case click.Abort():
-            return EXIT_INTERRUPTED
         case click.ClickException():
             error.show()
             return error.exit_code

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import grpc
 from ganpress.v1.codec_pb2 import CodecOptions
 from ganpress.v1.compressor_service_pb2 import (
-    BatchImage,
     CompressBatchRequest,
     CompressorServiceGetLimitsRequest,
     CompressRequest,
@@ -162,13 +161,9 @@ class CompressorCalls(Connections):
             reading: How the files are read.
         """
         connection = await self.connect("compressor")
-        request = CompressBatchRequest(
-            images=[BatchImage(key=key, image=image) for key, image in images],
-            options=options,
-            skip_metrics=skip_metrics,
-            goal=goal,
-            input=reading,
-        )
+        request = CompressBatchRequest(options=options, skip_metrics=skip_metrics, goal=goal, input=reading)
+        for key, image in images:
+            request.images.add(key=key, image=image)
         call = CompressorServiceStub(connection.channel).CompressBatch(request, timeout=self.timeout_s)
         answers = (await answered(call, connection.peer)).answers
         return [_outcome(answer, connection.peer) for answer in answers]

@@ -10,11 +10,16 @@ from typing import Any, cast
 from PIL import ExifTags, Image, JpegImagePlugin
 
 from client.errors import InputError
-from services.compressor.codecs import DEFAULT_MAX_PIXELS, CodecError, CorruptDataError, identify, repack
+from services.compressor.codecs import DEFAULT_MAX_PIXELS, CodecError, CorruptDataError, identify
 from services.compressor.codecs import container as ganpress_file
+from services.compressor.codecs.container import Container
+from services.compressor.codecs.dct.header import unpack_payload
+from services.compressor.codecs.dct.priors import PRIORS
+from services.compressor.codecs.dct.steps import STEPS_PER_OCTAVE
 from services.compressor.codecs.files import container_codec
 from services.compressor.codecs.kmeans import packing
 from services.compressor.codecs.reading import check_png, open_image
+from services.compressor.codecs.repack import jpeg_bytes
 from services.compressor.codecs.seed import SeedCodec, read_origin
 
 _PREFIX = "ganpress:"
@@ -97,9 +102,7 @@ def _inspect_container(data: bytes) -> Inspection:
         if codec == SeedCodec.id:
             origin = _origin(data)
         else:
-            settings = _CONTAINER_SETTINGS[codec](
-                ganpress_file.unpack(data, max_pixels=DEFAULT_MAX_PIXELS).payload
-            )
+            settings = _CONTAINER_SETTINGS[codec](ganpress_file.unpack(data, max_pixels=DEFAULT_MAX_PIXELS))
     return Inspection(
         codec=codec,
         width_px=header.width_px,
@@ -182,22 +185,21 @@ def _origin(data: bytes) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value} | {"truncation": str(origin.truncation)}
 
 
-def _dct_settings(payload: bytes) -> dict[str, Any]:
-    """Reads the flags and the quantiser's step, the first two bytes (docs/codecs/dct.md)."""
-    flags, index = payload[:2]
+def _dct_settings(file: Container) -> dict[str, Any]:
+    header, _, _ = unpack_payload(file.payload, channels=file.channels, priors=len(PRIORS))
     return {
-        "color_space": "ycbcr" if flags & 1 else "rgb",
-        "subsampling": "420" if flags & 2 else "444",
-        "step": round(2 ** (index / 24) / 4, 2),
+        "color_space": "ycbcr" if header.is_ycbcr else "rgb",
+        "subsampling": "420" if header.is_halved else "444",
+        "step": round(2 ** (header.quantiser.index / STEPS_PER_OCTAVE) / 4, 2),
     }
 
 
-def _packed_settings(payload: bytes) -> dict[str, Any]:
-    return {"k": packing.entries_of(payload), "pack": True}
+def _packed_settings(file: Container) -> dict[str, Any]:
+    return {"k": packing.entries_of(file.payload), "pack": True}
 
 
-def _repack_settings(payload: bytes) -> dict[str, Any]:
-    return {"jpeg_bytes": repack.jpeg_bytes(payload)}
+def _repack_settings(file: Container) -> dict[str, Any]:
+    return {"jpeg_bytes": jpeg_bytes(file.payload)}
 
 
 _CONTAINER_SETTINGS = {"dct": _dct_settings, "kmeans": _packed_settings, "repack": _repack_settings}

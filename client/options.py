@@ -14,7 +14,10 @@ import click
 from client.api import DEFAULT_TIMEOUT_S, GanpressClient, run
 from client.embedded import ServiceName
 from client.security import Security, read_token
+from services.common.memory import keep_freed_memory
 
+PLACE = click.Path(readable=False)
+"""A path, a URL or "-" as text: nothing is looked at, but a shell completes it."""
 T = TypeVar("T")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -34,6 +37,7 @@ class Connection:
 
     def run(self, work: Callable[[GanpressClient], Awaitable[T]], *, jobs: int | None = None) -> T:
         """Returns what `work(client)` returns; at most `jobs` images are worked on at a time."""
+        keep_freed_memory()
         return run(
             work,
             generator=self.generator,
@@ -130,6 +134,7 @@ output_option = click.option(
     "-o",
     "--output",
     metavar="PATH",
+    type=PLACE,
     help="Where to write: a file for one image, NAME.tar for a tar, a folder (existing, or a name that ends "
     "in /) for a file each, or a URL of fsspec such as s3://bucket/small/; - or nothing is stdout.",
 )

@@ -134,7 +134,9 @@ class UrlFolderSink(Sink):
 
 
 @contextmanager
-def open_sink(target: str | None, *, is_stream: bool, force: bool = True) -> Generator[Sink]:
+def open_sink(
+    target: str | None, *, is_stream: bool, total: int | None = None, force: bool
+) -> Generator[Sink]:
     """Opens what `-o` names: None or "-" is stdout.
 
     A name that ends in `.tar` is a tar; an existing folder or a name that ends in `/` a folder; any
@@ -144,10 +146,11 @@ def open_sink(target: str | None, *, is_stream: bool, force: bool = True) -> Gen
     Args:
         target: Path or URL.
         is_stream: Many images may come.
+        total: How many files they come from, where that is known.
         force: Replace files that exist.
 
     Raises:
-        InputError: stdout is a terminal, the place is none, or a file exists there.
+        InputError: stdout is a terminal, the place is none or takes one image only, or a file exists there.
         WriteError: The place cannot be written to.
     """
     if is_folder(target):
@@ -160,8 +163,11 @@ def open_sink(target: str | None, *, is_stream: bool, force: bool = True) -> Gen
     name = PurePosixPath(target or "-").name
     if name.endswith((".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")):
         raise InputError(f"{target}: images hardly shrink by gzip and the like: name a plain .tar")
+    is_tar = is_stream if is_stdout(target) else name.endswith(".tar")
+    if not is_tar and (total or 1) > 1:
+        raise InputError(f"there are {total} files: {target} must be a .tar or a folder (end it with /)")
     with open_file(target, force=force) as file:
-        if is_stream if is_stdout(target) else name.endswith(".tar"):
+        if is_tar:
             with write_tar(file) as tar:
                 yield TarSink(tar)
         else:

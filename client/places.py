@@ -135,7 +135,8 @@ def _find_url(url: str) -> tuple[list[Place], bool]:
         Place(fs.unstrip_protocol(path), relative, is_named, _url_opener(fs, path))
         for path in paths
         for relative in [PurePosixPath(PurePosixPath(path).relative_to(PurePosixPath(base)))]
-        if is_named or not _is_hidden(relative)
+        # A bucket may hold an object with the name of the folder itself, which s3fs lists in it.
+        if relative.name and (is_named or not _is_hidden(relative))
     ]
     return sorted(places, key=lambda place: _order(place.relative)), is_folder
 

@@ -244,6 +244,8 @@ def _read_archive(file: BinaryIO, name: str) -> Iterator[_File | Rejected]:
 
 
 def _member(name: str, relative: PurePosixPath, data: bytes) -> _File | Rejected:
+    if not relative.name:
+        return Rejected(name, "a file needs a name")
     key, extension = _split(relative)
     return _checked(_File(name, key, extension, data, None, is_image(extension, data[:16]), str(relative)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from client.errors import InputError
+from client.interceptors import intercepting, with_metadata
 from services.common.addresses import is_local
 
 
@@ -71,7 +72,11 @@ class Security:
         if not self.token:
             return []
         item = ("authorization", f"Bearer {self.token}")
-        return [kind(item) for kind in (_UnaryUnary, _UnaryStream, _StreamUnary, _StreamStream)]
+
+        async def carry(continuation: Callable[[Any, Any], Any], details: Any, request: Any) -> Any:
+            return await continuation(with_metadata(details, item), request)
+
+        return intercepting(carry)
 
 
 def read_token(path: Path) -> str:
@@ -84,45 +89,6 @@ def read_token(path: Path) -> str:
     if not token.isprintable() or not token or " " in token:
         raise InputError(f"{path} holds no token: it should be one word")
     return token
-
-
-class _Carrying:
-    """Adds one item to the metadata of calls."""
-
-    def __init__(self, item: tuple[str, str]) -> None:
-        self._item = item
-
-    async def _go_on(
-        self, continuation: Callable[[grpc.aio.ClientCallDetails, Any], Any], details: Any, request: Any
-    ) -> Any:
-        metadata: Sequence[tuple[str, Any]] = tuple(details.metadata or ())
-        return await continuation(
-            details._replace(metadata=grpc.aio.Metadata(*metadata, self._item)), request
-        )
-
-
-class _UnaryUnary(_Carrying, grpc.aio.UnaryUnaryClientInterceptor):
-    async def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return await self._go_on(continuation, client_call_details, request)
-
-
-class _UnaryStream(_Carrying, grpc.aio.UnaryStreamClientInterceptor):
-    async def intercept_unary_stream(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        return await self._go_on(continuation, client_call_details, request)
-
-
-class _StreamUnary(_Carrying, grpc.aio.StreamUnaryClientInterceptor):
-    async def intercept_stream_unary(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        return await self._go_on(continuation, client_call_details, request_iterator)
-
-
-class _StreamStream(_Carrying, grpc.aio.StreamStreamClientInterceptor):
-    async def intercept_stream_stream(
-        self, continuation: Any, client_call_details: Any, request_iterator: Any
-    ) -> Any:
-        return await self._go_on(continuation, client_call_details, request_iterator)
 
 
 def _read(path: Path | None) -> bytes | None:

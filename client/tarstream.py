@@ -73,9 +73,12 @@ class TarReader:
             with tarfile.open(fileobj=self._file, mode="r|*", tarinfo=_StrictTarInfo) as self._tar:
                 while member := self._tar.next():
                     _forget_members(self._tar)
+                    if member.size < 0:
+                        raise tarfile.ReadError(f"it has a file of {member.size} bytes")
                     last = f", at or after {_printable(member.name)}"
                     if not member.isdir():
                         yield member
+                    _skip_to_next(self._tar)
         except MemoryError:
             raise
         except Exception as error:
@@ -130,13 +133,21 @@ class _StrictTarInfo(tarfile.TarInfo):
             if len(buf) == tarfile.BLOCKSIZE and not any(buf):
                 raise  # a block of zeros is the end mark
             raise tarfile.ReadError(str(error) if buf else "it ends without its end mark") from error
-        if header.type in _DESCRIPTIONS and header.size > _LONGEST_DESCRIPTION_BYTES:
+        if header.type in _DESCRIPTIONS and not 0 <= header.size <= _LONGEST_DESCRIPTION_BYTES:
             raise tarfile.ReadError(
                 f"it has a name or description of {header.size} bytes, {_LONGEST_DESCRIPTION_BYTES} are read"
             )
         if header.type == tarfile.GNUTYPE_SPARSE:
             raise tarfile.ReadError("it has a sparse file: pack without --sparse")
         return header
+
+
+def _skip_to_next(tar: tarfile.TarFile) -> None:
+    """Reads what is left of a member; behind the end of the file tarfile itself would go on for years."""
+    stream, end = cast("Any", tar).fileobj, tar.offset
+    while (left := end - stream.tell()) > 0:
+        if not stream.read(min(left, 1 << 20)):
+            raise tarfile.ReadError("unexpected end of data")
 
 
 def _forget_members(tar: tarfile.TarFile) -> None:

@@ -25,7 +25,8 @@ def main(report: Path, prefix: str) -> None:
         page.goto(report.resolve().as_uri())
         # What is for hands has no place in a picture.
         hidden = "label, .reading, .chart > figcaption { display: none !important }"
-        page.add_style_tag(content=hidden + ".panels { grid-template-columns: repeat(3, 1fr) !important }")
+        rows = ".panels:has(> :nth-child(3)) { grid-template-columns: repeat(3, 1fr) !important }"
+        page.add_style_tag(content=hidden + rows)
         page.wait_for_timeout(500)  # the charts are drawn anew
         for chart in page.locator("figure.chart").all():
             name = (chart.get_attribute("id") or "").removeprefix("chart-")

@@ -23,7 +23,7 @@ from services.compressor.codecs.coding import new_meter
 from services.compressor.codecs.dct import picture, planes, postfilter, priors
 from services.compressor.codecs.dct.blocks import Blocks
 from services.compressor.codecs.dct.contexts import DIAGONAL, LOCAL
-from services.compressor.codecs.dct.plan import Plan
+from services.compressor.codecs.dct.plan import Plan, Tune
 from services.compressor.codecs.dct.scan import BUCKET_OF, SCANS
 
 PHOTOS, SMALL = 90, 2200  # images of each kind
@@ -66,8 +66,8 @@ def small_images(data: Path) -> list[Pixels]:
     return found
 
 
-def plan_of(quality: int, *, fast: bool) -> Plan:
-    return Plan(None, quality, True, fast, fast, True, False)
+def plan_of(pixels: Pixels, quality: int, *, fast: bool) -> Plan:
+    return Plan(None, quality, True, fast, fast, Tune.perceptual(*pixels.shape[:2]), False)
 
 
 def blocks_of(pixels: Pixels, plan: Plan) -> list[Blocks]:
@@ -141,7 +141,7 @@ def trained(pictures: list[Pixels], qualities: tuple[int, ...]) -> priors.State:
     ]
     random.shuffle(jobs)
     for pixels, quality in jobs:
-        plan = plan_of(quality, fast=bool(random.random() < 0.3))
+        plan = plan_of(pixels, quality, fast=bool(random.random() < 0.3))
         blocks = blocks_of(pixels, plan)
         picture.code(new_meter(), np.zeros(1, np.uint8), state, picture.header_of(plan, 0), blocks, 112)
     return state
@@ -151,7 +151,7 @@ def trained_banks(pictures: list[Pixels], prior: int) -> bytes:
     """Returns the filters that suit the pictures best; each picture counts by its pixels, each step alike."""
     sums = np.zeros((2, postfilter.CLASSES, postfilter.TAP_COUNT, postfilter.TAP_COUNT + 1))
     for i, pixels in enumerate(pictures):
-        plan = plan_of((30, 60, 80, 90)[i % 4], fast=False)
+        plan = plan_of(pixels, (30, 60, 80, 90)[i % 4], fast=False)
         parts = planes.split(pixels, to_ycbcr=True, halved=False)
         blocks = picture.quantised_planes(parts, plan)
         header = picture.header_of(plan, prior)
@@ -175,7 +175,7 @@ def main() -> None:
         counts = (np.zeros(priors.RATES_SHAPE), np.zeros(priors.END_RATES_SHAPE))
         for i, pixels in enumerate(photos[:40] + small[:150]):
             for quality in (30, 75, 92):
-                count(blocks_of(pixels, plan_of(quality, fast=i % 5 == 0)), counts)
+                count(blocks_of(pixels, plan_of(pixels, quality, fast=i % 5 == 0)), counts)
         tables = rates_of(counts)
         print(f"rates, turn {turn + 1}: {counts[0].sum():.0f} coefficients", flush=True)
     write([empty, empty], tables)

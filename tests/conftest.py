@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,11 @@ HEAVY = {"browser", "fuzz", "k8s", "large", "node", "quantize", "training", "tri
 """Marks of tests that need minutes or programs of their own: they have the mark `heavy`, too."""
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared/data"
+
+
+def pytest_configure() -> None:
+    """Lets Ctrl-C end the commands under test: a shell lets ignore it what it starts in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

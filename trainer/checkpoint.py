@@ -94,6 +94,18 @@ def require_settings(path: Path, state: dict[str, Any], config: Config) -> None:
             )
 
 
+def load_newest(run: Path) -> tuple[Config, dict[str, Any]]:
+    """Returns the settings of the run in the folder `run`, and the state of its newest checkpoint.
+
+    Raises:
+        RunError: there is no run or checkpoint, one is damaged, or they do not belong together.
+    """
+    config, path = load_config(run), run / "checkpoint.pt"
+    state = load(path)
+    require_settings(path, state, config)
+    return config, state
+
+
 def keep(path: Path, copy: Path) -> None:
     """Keeps the checkpoint at `path` as `copy` too, without using its space twice where the disk can."""
     copy.parent.mkdir(exist_ok=True)

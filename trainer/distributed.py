@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import torch
@@ -21,7 +23,7 @@ from trainer.errors import TrainerError
 
 
 class DeviceError(TrainerError):
-    """The device that was asked for is not there."""
+    """The device that was asked for is not there, or lacks what shall be done with it."""
 
 
 class PeerError(TrainerError):
@@ -176,6 +178,25 @@ def pick_device(wanted: str) -> torch.device:
             f"process {index} of this machine has no GPU: there are {count}; start as many processes as GPUs"
         )
     return torch.device("cuda", index)
+
+
+def require_compiler(device: torch.device) -> None:
+    """Checks that torch.compile can work: it writes C++ for the CPU, and Triton's kernels and C for a GPU.
+
+    Raises:
+        DeviceError: there is no compiler, or no Triton.
+    """
+    if device.type == "cuda":
+        if not find_spec("triton"):
+            raise DeviceError("compile needs the package triton, which is not installed; leave compile out")
+        compilers = [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"]
+    else:
+        compilers = [os.environ.get("CXX", "g++")]
+    if not any(shutil.which(name) for name in compilers):
+        wanted = " or ".join(compilers)
+        raise DeviceError(
+            f"compile needs a compiler, and there is no {wanted}: install one, or leave compile out"
+        )
 
 
 @contextmanager

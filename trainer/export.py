@@ -25,10 +25,10 @@ from google.protobuf import json_format
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from trainer import checkpoint
-from trainer.checkpoint import load_config
+from trainer.checkpoint import load_newest
 from trainer.config import Config
 from trainer.errors import TrainerError
+from trainer.label_weights import label_feed, take_label_weights
 from trainer.metrics import record
 from trainer.models.base import Generator
 from trainer.sampling import generator_of
@@ -81,8 +81,7 @@ def export(run: Path, repository: Path, text: CardText) -> Path:
     target = repository / text.name / str(text.version)
     if target.exists():
         raise ExportError(f"{target} exists; choose another --version")
-    config = load_config(run)
-    state = checkpoint.load(run / "checkpoint.pt")
+    config, state = load_newest(run)
     measured = _measured(run, int(state["step"]))
     generator = generator_of(config, state)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -131,6 +130,8 @@ def _write_onnx(generator: Generator, path: Path) -> None:
     program.save(str(path), external_data=False)
     model = onnx.load(path)
     _strip_metadata(model)
+    if generator.n_labels:
+        take_label_weights(model, generator.n_labels)
     onnx.checker.check_model(model, full_check=True)
     onnx.save(model, path)
 
@@ -169,7 +170,7 @@ def _store_as_float16(source: Path, target: Path) -> None:
 
 def _run_onnx(path: Path, z: Tensor, label: Tensor) -> np.ndarray:
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    feeds = {"z": z.numpy(), "label": label.numpy()}
+    feeds = {"z": z.numpy(), "label": label_feed(session, label.numpy())}
     names = [i.name for i in session.get_inputs()]
     (image,) = session.run(["image"], {name: feeds[name] for name in names})
     return np.asarray(image)

@@ -20,6 +20,7 @@ from trainer.data.dataset import Dataset
 from trainer.data.sampler import Sampler
 from trainer.distributed import Group, pick_device, share_batch_norm
 from trainer.errors import TrainerError
+from trainer.memory import keep_freed_memory
 from trainer.meter import Meter, Stopwatch
 from trainer.models.base import Generator
 from trainer.recorder import Recorder
@@ -92,6 +93,7 @@ class Trainer:
                 "be at most their number"
             )
         torch.set_num_threads(config.threads)
+        keep_freed_memory()
         self.config, self.data, self.run, self.group = config, data, run, group or Group()
         self.device = pick_device(config.device)
         if self.device.type == "cuda":

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from trainer import checkpoint
-from trainer.checkpoint import RunError, load_config
+from trainer.checkpoint import RunError, load_newest
 from trainer.config import Config
 from trainer.models import build
 from trainer.models.base import Generator
@@ -44,8 +43,7 @@ def load_generator(run: Path, weights: Weights = "average") -> TrainedGenerator:
     Raises:
         RunError: the run has no usable checkpoint.
     """
-    config = load_config(run)
-    state = checkpoint.load(run / "checkpoint.pt")
+    config, state = load_newest(run)
     generator = generator_of(config, state, weights)
     labels = tuple(state["label_names"]) if generator.n_labels else ()
     return TrainedGenerator(generator, config, labels, int(state["step"]), weights)

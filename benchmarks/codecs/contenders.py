@@ -54,6 +54,8 @@ def contenders() -> list[Contender]:
         _swept("avif s6", "avif", "quality", _QUALITIES, speed=6),
         _swept("jpeg2000", "jpeg2000", "ratio", _RATIOS),
     ]
+    if importlib.util.find_spec("pyvips"):
+        found.append(Contender("mozjpeg", False, tuple(_mozjpeg(quality) for quality in _QUALITIES)))
     if importlib.util.find_spec("pyjpegli"):
         found.append(Contender("jpegli", False, tuple(_jpegli(quality) for quality in _QUALITIES)))
     if importlib.util.find_spec("pillow_jxl"):
@@ -85,6 +87,26 @@ def _swept(
 def _setting(codec_id: str, name: str, **options: Any) -> Setting:
     codec = get_codec(codec_id, **options)
     return Setting(name, codec.encode, lambda data: decode(data)[..., :3])
+
+
+def _mozjpeg(quality: int) -> Setting:
+    import pyvips  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
+
+    def encode(
+        image: Pixels,
+    ) -> bytes:  # libvips is built with mozjpeg; the last three are what only that has
+        return pyvips.Image.new_from_array(image).jpegsave_buffer(
+            Q=quality,
+            subsample_mode="on",
+            keep=pyvips.enums.ForeignKeep.NONE,
+            optimize_coding=True,
+            interlace=True,
+            trellis_quant=True,
+            overshoot_deringing=True,
+            optimize_scans=True,
+        )
+
+    return Setting(f"quality={quality}", encode, decode)
 
 
 def _jpegli(quality: int) -> Setting:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from services.compressor.codecs import CodecError, Pixels, decode, resized
 
 
@@ -32,7 +34,7 @@ def _images(source: Path) -> Iterator[Pixels]:
             image = decode(data)
         except CodecError:
             continue
-        yield image.repeat(3, axis=2) if image.shape[2] == 1 else image[..., :3]
+        yield image.repeat(3, axis=2) if image.shape[2] == 1 else np.ascontiguousarray(image[..., :3])
 
 
 def _files(source: Path) -> Iterator[bytes]:

@@ -8,9 +8,8 @@ less time than scikit-learn's. The second holds our files of k = 64 against othe
 from __future__ import annotations
 
 import io
-import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,8 @@ from PIL import Image
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
 
-from services.compressor.codecs import CodecError, Pixels, decode, get_codec, psnr
+from benchmarks.codecs.images import read_images
+from services.compressor.codecs import Pixels, get_codec, psnr
 from services.compressor.codecs.kmeans import Kmeans
 from services.compressor.codecs.kmeans.packing import pack, unpack
 from services.compressor.codecs.kmeans.png import indexed_png
@@ -32,7 +32,7 @@ KODAK = Path(__file__).resolve().parents[3] / "shared" / "data" / "kodak.tar"
 @click.argument("source", type=click.Path(exists=True, path_type=Path), default=KODAK)
 @click.option("--images", type=click.IntRange(1), default=4, show_default=True, help="Images to take.")
 def main(source: Path, images: int) -> None:
-    pictures = [picture for _, picture in zip(range(images), read_images(source), strict=False)]
+    pictures = read_images(source, images)
     if not pictures:
         raise click.ClickException(f"there are no images in {source}")
     ours(pictures[0][:32], 16)  # compiles
@@ -40,27 +40,6 @@ def main(source: Path, images: int) -> None:
     with threadpool_limits(1):
         quality_table(pictures)
         size_table(pictures)
-
-
-def read_images(source: Path) -> Iterator[Pixels]:
-    """Yields the RGB images of a folder or a tar archive, sorted by name; other files are passed over."""
-    for data in read_files(source):
-        try:
-            image = decode(data)
-        except CodecError:
-            continue
-        if image.shape[2] >= 3:
-            yield np.ascontiguousarray(image[..., :3])
-
-
-def read_files(source: Path) -> Iterator[bytes]:
-    if source.is_dir():
-        yield from (path.read_bytes() for path in sorted(source.rglob("*")) if path.is_file())
-        return
-    with tarfile.open(source) as archive:
-        for member in sorted(archive.getmembers(), key=lambda member: member.name):
-            if file := archive.extractfile(member):
-                yield file.read()
 
 
 def quality_table(pictures: list[Pixels]) -> None:

@@ -42,8 +42,9 @@ class Speed:
 
 
 def photographs(archive: Path, count: int) -> list[bytes]:
-    """Returns JPEG files of one megapixel, made of Kodak's photographs."""
-    return [_file(image.resize(PHOTO_PX), "JPEG", quality=92) for image in _originals(archive, count)]
+    """Returns JPEG files of one megapixel, made of Kodak's photographs; each some times over if need be."""
+    files = [_file(image.resize(PHOTO_PX), "JPEG", quality=92) for image in _originals(archive, count)]
+    return _repeated(files, count)
 
 
 def thumbnails(archive: Path, count: int) -> list[bytes]:
@@ -56,7 +57,7 @@ def thumbnails(archive: Path, count: int) -> list[bytes]:
             for y in range(0, small.height - THUMBNAIL_PX + 1, THUMBNAIL_PX)
             for x in range(0, small.width - THUMBNAIL_PX + 1, THUMBNAIL_PX)
         ]
-    return (files * -(-count // len(files)))[:count]
+    return _repeated(files, count)
 
 
 def alone(codec_id: str, images: Sequence[bytes], cores: int) -> Speed:
@@ -82,6 +83,10 @@ def _originals(archive: Path, count: int) -> list[Image.Image]:
         members = [member for member in tar if member.name.endswith(".png")][:count]
         files = [tar.extractfile(member) for member in members]
         return [Image.open(io.BytesIO(file.read())).convert("RGB") for file in files if file]
+
+
+def _repeated(files: list[bytes], count: int) -> list[bytes]:
+    return (files * -(-count // len(files)))[:count]
 
 
 def _file(image: Image.Image, file_format: str, **options: int) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 
 class Processes:
-    """A process and its descendants."""
+    """A process and all that it started."""
 
     def __init__(self, process: asyncio.subprocess.Process, log: Path) -> None:
         """Takes a process and the file that it writes to."""
@@ -41,10 +41,10 @@ class Processes:
                     nanoseconds += int(path.read_text().split()[0])
         return nanoseconds / 1e9
 
-    def memory_mb(self, kind: str = "Pss") -> float:
-        """Returns their memory: `Pss` counts shared pages by part, `Rss` in full."""
+    def memory_mb(self, kind: str = "Pss", *, is_first_only: bool = False) -> float:
+        """Returns their memory, or that of the first: `Pss` counts shared pages by part, `Rss` in full."""
         kilobytes = 0
-        for pid in self._pids():
+        for pid in [self._process.pid] if is_first_only else self._pids():
             with contextlib.suppress(OSError):
                 text = Path(f"/proc/{pid}/smaps_rollup").read_text()
                 match = re.search(rf"^{kind}:\s+(\d+) kB", text, re.MULTILINE)
@@ -52,7 +52,7 @@ class Processes:
         return kilobytes / 1024
 
     def children(self) -> list[int]:
-        """Returns the process ids of their descendants."""
+        """Returns the process ids of all but the first."""
         return self._pids()[1:]
 
     def descriptors(self) -> int:
@@ -69,13 +69,13 @@ class Processes:
         return self._log.read_text(errors="replace")
 
     def _pids(self) -> list[int]:
-        found, pending = list[int](), [self._process.pid]
-        while pending:
-            pid = pending.pop()
-            found.append(pid)
-            for path in Path(f"/proc/{pid}/task").glob("*/children"):
-                with contextlib.suppress(OSError):
-                    pending += map(int, path.read_text().split())
+        """Returns the processes of the session, the first one first: some have outlived their parents."""
+        first = self._process.pid
+        found = [first]
+        for pid in (int(path.name) for path in Path("/proc").glob("[0-9]*")):
+            with contextlib.suppress(ProcessLookupError):
+                if pid != first and os.getsid(pid) == first:
+                    found.append(pid)
         return found
 
 
@@ -88,11 +88,14 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def running(
-    command: Sequence[str], *, env: Mapping[str, str] | None = None
+    command: Sequence[str], *, env: Mapping[str, str] | None = None, log: Path | None = None
 ) -> AsyncIterator[Processes]:
-    """Runs a server, with these environment variables in addition; ends it and its descendants."""
+    """Runs a server, with these environment variables in addition; ends it and its descendants.
+
+    What it writes goes to the file `log`; without one it is gone with the server.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder) / "log"
+        log = log or Path(folder) / "log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 *command,

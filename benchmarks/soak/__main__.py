@@ -14,16 +14,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import grpc
 import numpy as np
-from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from benchmarks.ready import wait_until_serving
 from benchmarks.serving.processes import Processes, free_port, running
-from benchmarks.soak.faults import Faults, Target
+from benchmarks.soak.faults import TIMEOUT_S, Faults, Target
 from benchmarks.soak.load import Load
 from benchmarks.soak.tally import Tally
 from client.api import GanpressClient
@@ -45,12 +43,16 @@ class Watch:
     processes: Processes
     at_s: list[float] = field(default_factory=list)
     rss_mb: list[float] = field(default_factory=list)
+    """Of all processes; pages that they share count in each."""
+    server_rss_mb: list[float] = field(default_factory=list)
+    """Of the first, which answers the calls."""
     descriptors: list[int] = field(default_factory=list)
 
     def sample(self, now_s: float) -> None:
         """Looks once."""
         self.at_s.append(now_s)
         self.rss_mb.append(self.processes.memory_mb("Rss"))
+        self.server_rss_mb.append(self.processes.memory_mb("Rss", is_first_only=True))
         self.descriptors.append(self.processes.descriptors())
 
     def slope(self, values: list[float] | list[int]) -> float:
@@ -62,19 +64,29 @@ class Watch:
 
     def report(self) -> dict[str, object]:
         """Returns the figures."""
+        kinds = {
+            "rss_mb": self.rss_mb,
+            "server_rss_mb": self.server_rss_mb,
+            "descriptors": self.descriptors,
+        }
         return {
-            "rss_mb": [round(self.rss_mb[0]), round(max(self.rss_mb)), round(self.rss_mb[-1])],
-            "rss_slope_mb_per_h": round(self.slope(self.rss_mb), 1),
-            "descriptors": [self.descriptors[0], max(self.descriptors), self.descriptors[-1]],
-            "descriptors_slope_per_h": round(self.slope(self.descriptors), 1),
+            **{
+                name: [round(values[0]), round(max(values)), round(values[-1])]
+                for name, values in kinds.items()
+            },
+            "slopes_per_h": {name: round(self.slope(values), 1) for name, values in kinds.items()},
             "alive": self.processes.is_alive,
             "log": _alarming(self.processes.log),
         }
 
 
-async def soak(minutes: float, pause_s: float, fault_pause_s: float, report: Path | None) -> bool:
+async def soak(
+    minutes: float, pause_s: float, fault_pause_s: float, report: Path | None, logs: Path | None
+) -> bool:
     """Runs, prints and writes the report every minute, and returns whether nothing unexpected happened."""
     with tempfile.TemporaryDirectory() as name:
+        kept = logs or Path(name)
+        kept.mkdir(parents=True, exist_ok=True)
         folder = Path(name)
         models, callers = folder / "models", folder / "callers.toml"
         shutil.copytree(PACKAGED_MODELS, models)
@@ -88,12 +100,12 @@ async def soak(minutes: float, pause_s: float, fault_pause_s: float, report: Pat
         commands["generator"] += ["--models", str(models), "--watch-s", "2", "--queue-size", "2048"]
         env = {"PYTHONPATH": os.pathsep.join(sys.path)}
         async with (
-            running(commands["generator"], env=env) as generator,
-            running(commands["compressor"], env=env) as compressor,
+            running(commands["generator"], env=env, log=kept / "generator.log") as generator,
+            running(commands["compressor"], env=env, log=kept / "compressor.log") as compressor,
         ):
             addresses = {service: f"127.0.0.1:{port}" for service, port in ports.items()}
             for address in addresses.values():
-                await _ready(address)
+                await wait_until_serving(address)
             watches = [Watch("generator", generator), Watch("compressor", compressor)]
             target = Target(
                 **addresses,
@@ -106,7 +118,10 @@ async def soak(minutes: float, pause_s: float, fault_pause_s: float, report: Pat
             faults = Faults(target, tally, fault_pause_s)
             access = Security(token=tokens["load"])
             async with GanpressClient(
-                generator=addresses["generator"], compressor=addresses["compressor"], security=access
+                generator=addresses["generator"],
+                compressor=addresses["compressor"],
+                security=access,
+                timeout_s=TIMEOUT_S,
             ) as client:
                 load = Load(client, tally, pause_s)
                 tasks = [asyncio.create_task(work.run()) for work in (load, faults)]
@@ -144,6 +159,7 @@ def _report(tally: Tally, faults: Faults, watches: list[Watch]) -> dict[str, obj
             for kind in sorted(tally.durations_s)
         },
         "faults": dict(sorted(faults.injected.items())),
+        "lost_with_killed_workers": tally.lost,
         "unexpected": tally.unexpected[:50],
         "unexpected_count": len(tally.unexpected),
         "services": {watch.name: watch.report() for watch in watches if watch.at_s},
@@ -169,18 +185,6 @@ def _new_token(callers: Path, name: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-async def _ready(address: str) -> None:
-    async with grpc.aio.insecure_channel(address) as channel:
-        stub = health_pb2_grpc.HealthStub(channel)
-        for _ in range(1200):
-            with suppress(grpc.aio.AioRpcError):
-                answer = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)  # pyright: ignore[reportAttributeAccessIssue]
-                if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                    return
-            await asyncio.sleep(0.5)
-    raise SystemExit(f"the server at {address} did not become ready")
-
-
 def main() -> None:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -188,8 +192,9 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=0.5, help="mean seconds between a caller's calls")
     parser.add_argument("--fault-pause", type=float, default=10, help="mean seconds between faults")
     parser.add_argument("--report", type=Path, help="file for the report, renewed every minute")
+    parser.add_argument("--logs", type=Path, help="folder in which to keep the services' logs")
     given = parser.parse_args()
-    sound = asyncio.run(soak(given.minutes, given.pause, given.fault_pause, given.report))
+    sound = asyncio.run(soak(given.minutes, given.pause, given.fault_pause, given.report, given.logs))
     raise SystemExit(0 if sound else 1)
 
 

@@ -24,6 +24,8 @@ from benchmarks.serving.processes import Processes
 from benchmarks.soak.tally import Tally, WrongAnswerError
 
 Code = grpc.StatusCode
+TIMEOUT_S = 300.0
+"""How long ordinary callers wait: this is about what goes wrong, not about a machine that others use."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,13 @@ class Faults:
                 call.cancel()
 
     async def short_deadlines(self) -> None:
-        """Calls with less time than they need: DEADLINE_EXCEEDED."""
+        """Calls with less time than they need: late, or refused where it is known that they would be."""
         async with self._channel(self._target.generator) as channel:
             stub = GeneratorServiceStub(channel)
             for _ in range(10):
-                async with self._tally.call("deadline of 2 ms", Code.DEADLINE_EXCEEDED):
+                async with self._tally.call(
+                    "deadline of 2 ms", Code.DEADLINE_EXCEEDED, Code.RESOURCE_EXHAUSTED
+                ):
                     request = _images(50).request
                     await stub.Generate(request, metadata=self._metadata, timeout=0.002)
 
@@ -155,7 +159,7 @@ class Faults:
 
             async def one() -> None:
                 async with self._tally.call("flood", Code.RESOURCE_EXHAUSTED):
-                    await stub.Generate(_images(60).request, metadata=self._metadata, timeout=60)
+                    await stub.Generate(_images(60).request, metadata=self._metadata, timeout=TIMEOUT_S)
 
             await asyncio.gather(*(one() for _ in range(150)))
 
@@ -183,8 +187,9 @@ class Faults:
         _remove(folder)
 
     async def killed_worker(self) -> None:
-        """SIGKILL of a process that decodes, where the compressor has any."""
+        """SIGKILL of a process that works on images, or that forks these: one request is lost at most."""
         if workers := self._target.compressor_processes.children():
+            self._tally.killed += 1
             os.kill(self._random.choice(workers), signal.SIGKILL)
 
     def _channel(self, address: str) -> grpc.aio.Channel:

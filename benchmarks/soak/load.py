@@ -13,6 +13,7 @@ from PIL import Image
 
 from benchmarks.soak.tally import Tally, WrongAnswerError
 from client.api import GanpressClient, compress_request
+from client.errors import GanpressError
 
 _CODECS = ("jpeg", "webp", "png", "kmeans", "dct")
 _SEEDS = 200  # few, so that each is drawn often and has to be the same
@@ -69,7 +70,11 @@ class Load:
                 for number, image in enumerate(images):
                     yield str(number), compress_request(image, options)
 
-            keys = [outcome.key async for outcome in self._client.compress_many(requests())]
+            keys: list[str] = []
+            async for outcome in self._client.compress_many(requests()):
+                keys.append(outcome.key)
+                if isinstance(outcome.result, GanpressError):
+                    raise outcome.result
             if keys != [str(number) for number in range(12)]:
                 raise WrongAnswerError(f"12 images gave the answers {keys}")
 

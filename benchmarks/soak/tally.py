@@ -11,6 +11,9 @@ import grpc
 
 from client.errors import GanpressError, ServiceError
 
+Code = grpc.StatusCode
+_WORKER_ENDED = "ended the process that worked on it"
+
 
 class WrongAnswerError(Exception):
     """An answer that is not what was asked for."""
@@ -28,6 +31,10 @@ class Tally:
         """Calls by kind and status."""
         self.unexpected: list[str] = []
         """What nobody injected, a line each."""
+        self.killed = 0
+        """Workers that were killed, each of which may cost one request."""
+        self.lost = 0
+        """Requests that ended with the worker that had them."""
 
     @property
     def now_s(self) -> float:
@@ -43,7 +50,9 @@ class Tally:
         except (GanpressError, grpc.aio.AioRpcError, WrongAnswerError) as error:
             code = _code(error)
             self.outcomes[kind, code.name if code else type(error).__name__] += 1
-            if code not in expected:
+            if code is Code.INTERNAL and _WORKER_ENDED in str(error) and self.lost < self.killed:
+                self.lost += 1
+            elif code not in expected:
                 self.unexpected.append(f"{self.now_s:.0f} s, {kind}: {code and code.name}: {error}"[:300])
         else:
             self.outcomes[kind, "OK"] += 1

@@ -30,6 +30,7 @@ from trainer.data.dataset import Dataset, data_record
 from trainer.data.options import DataOptions
 from trainer.data.prepare import prepare
 from trainer.distributed import pick_device
+from trainer.memory import keep_freed_memory
 from trainer.runs import start
 from trainer.study.record import this_machine
 from trainer.update import pick_precision
@@ -76,6 +77,7 @@ def main(
     if source and not source.is_file():
         raise click.BadParameter(f"{source} is no tar file of JPEGs; without it photos are made")
     torch.set_num_threads(threads)
+    keep_freed_memory()  # for all contenders alike
     picked = pick_device(device)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -13,6 +13,7 @@ import click
 
 from client.errors import GanpressError, InputError, PartialError
 from client.options import (
+    PLACE,
     Wording,
     force_option,
     inputs_argument,
@@ -48,7 +49,7 @@ def archive() -> None:
 
 
 @archive.command(short_help="Put images into a new archive.")
-@click.argument("file", metavar="ARCHIVE")
+@click.argument("file", metavar="ARCHIVE", type=PLACE)
 @inputs_argument
 @force_option
 @wording_options
@@ -69,18 +70,18 @@ def create(file: str, inputs: Sequence[str], force: bool, wording: Wording) -> N
 
 
 @archive.command(short_help="Add images to an archive.")
-@click.argument("file", metavar="ARCHIVE", type=click.Path(path_type=Path))
+@click.argument("file", metavar="ARCHIVE", type=PLACE)
 @inputs_argument
 @force_option
 @wording_options
-def append(file: Path, inputs: Sequence[str], force: bool, wording: Wording) -> None:
+def append(file: str, inputs: Sequence[str], force: bool, wording: Wording) -> None:
     """Add images to an ARCHIVE; with --force they take the place of those of the same name."""
     from client.archives import Collector, append_to
 
-    if is_url(str(file)):
+    if is_url(file):
         raise InputError(f"{file}: only an archive on this machine can grow")
-    with append_to(file) as (writer, reader):
-        source = open_source(inputs, output=str(file))
+    with append_to(Path(file)) as (writer, reader):
+        source = open_source(inputs, output=file)
         report = Report(source, "added", wording, images_on_stdout=False)
         _collect(source, Collector(writer, None if force else reader.__contains__), report)
         report.check_any()
@@ -88,14 +89,14 @@ def append(file: Path, inputs: Sequence[str], force: bool, wording: Wording) -> 
 
 
 @archive.command(name="list", short_help="List what is in an archive.")
-@click.argument("file", metavar="ARCHIVE")
+@click.argument("file", metavar="ARCHIVE", type=PLACE)
 @json_option
 def list_(file: str, as_json: bool) -> None:
     """List the members of an ARCHIVE: name, codec and bytes; - is stdin. Damaged ones are told.
 
     With --json each member is one line, and the totals are the last.
     """
-    from client.archives import damage, list_members, open_archive, read_member
+    from client.archives import damage, damaged_places, list_members, open_archive, read_member
 
     rows: list[list[str]] = []
     member_bytes = 0
@@ -114,7 +115,9 @@ def list_(file: str, as_json: bool) -> None:
                 click.echo(json.dumps({"name": key, "codec": member.codec, "bytes": len(member.data)}))
             else:
                 rows.append([key, member.codec, size_text(len(member.data))])
-    damaged += len(unread)
+        damaged += len(unread)
+        for place in damaged_places(reader) if damaged else ():
+            note(f"error: {file}: {place}")
     count = len(keys) - len(unread)
     if as_json:
         totals = {"members": count, "member_bytes": member_bytes, "archive_bytes": archive_bytes}
@@ -127,7 +130,7 @@ def list_(file: str, as_json: bool) -> None:
 
 
 @archive.command(short_help="Take images out of an archive.")
-@click.argument("file", metavar="ARCHIVE")
+@click.argument("file", metavar="ARCHIVE", type=PLACE)
 @click.argument("names", nargs=-1)
 @output_option
 @force_option
@@ -150,7 +153,7 @@ def extract(file: str, names: Sequence[str], output: str | None, force: bool, wo
         source = Source(not is_one, len(chosen), ())
         report = Report(source, "extracted", wording, images_on_stdout=output in (None, "-"))
         try:
-            with open_sink(output, is_stream=not is_one, force=force) as sink:
+            with open_sink(output, is_stream=not is_one, total=len(chosen), force=force) as sink:
                 for key in chosen:
                     path = PurePosixPath(key.lstrip("/"))
                     try:

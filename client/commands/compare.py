@@ -13,7 +13,7 @@ from client.comparison import Comparison, Entry, Missed, default_goal, pictures,
 from client.comparison import compare as compare_codecs
 from client.comparison_page import HEADS, table_row, to_html
 from client.errors import InputError, PartialError
-from client.options import Connection, complete_codec, connection_options, force_option, json_option
+from client.options import PLACE, Connection, complete_codec, connection_options, force_option, json_option
 from client.outputs import open_file
 from client.records import size_text
 from client.request_options import Reading, Target, goal_options, reading_options
@@ -22,8 +22,8 @@ from client.tables import print_table
 from client.terminal import note, open_source, progress
 
 
-@click.command(short_help="Compare all codecs on one image, at equal size or quality.")
-@click.argument("file", metavar="FILE")
+@click.command(short_help="Compare all codecs on one image at equal size or quality.")
+@click.argument("file", metavar="FILE", type=PLACE)
 @click.option(
     "-m",
     "--method",
@@ -36,7 +36,9 @@ from client.terminal import note, open_source, progress
 )
 @goal_options
 @reading_options
-@click.option("--html", metavar="PATH", help="Write a page with a slider between any two results.")
+@click.option(
+    "--html", metavar="PATH", type=PLACE, help="Write a page with a slider between any two results."
+)
 @force_option
 @json_option
 @connection_options("compressor")

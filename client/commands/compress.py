@@ -131,7 +131,7 @@ def compress(
         batch = Batch(source, report, is_done)
         try:
             with (
-                open_sink(output, is_stream=source.is_stream, force=force) as sink,
+                open_sink(output, is_stream=source.is_stream, total=source.total, force=force) as sink,
                 progress("compressing", source.total) as bar,
             ):
                 async for outcome in compressing.outcomes(batch.samples()):

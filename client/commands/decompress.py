@@ -90,7 +90,7 @@ def decompress(
 
         try:
             with (
-                open_sink(output, is_stream=source.is_stream, force=force) as sink,
+                open_sink(output, is_stream=source.is_stream, total=source.total, force=force) as sink,
                 progress("decompressing", source.total) as bar,
             ):
                 async for outcome in client.decompress_many(

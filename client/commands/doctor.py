@@ -12,7 +12,8 @@ import click
 from cryptography import x509
 
 from client.api import GanpressClient
-from client.errors import GanpressError, PartialError
+from client.errors import GanpressError, PartialError, UnreachableError
+from client.handshakes import HandshakeError, handshake
 from client.options import Connection, connection_options, json_option
 from client.security import Security
 from client.tables import print_table
@@ -62,8 +63,19 @@ async def _services(client: GanpressClient, connection: Connection) -> list[Find
     findings: list[Finding] = []
     addresses = {"generator": connection.generator, "compressor": connection.compressor}
     for name, address in addresses.items():
+        certificate = None
         try:
+            if address and (certificate := await handshake(address, connection.security)):
+                findings.append(_dated(name, address, certificate))
             findings += await (_generator(client) if name == "generator" else _compressor(client))
+        except HandshakeError as error:
+            findings.append(Finding(name, "wrong", f"no calls can be made to {address}: {error}"))
+        except UnreachableError as error:
+            told = (
+                f"{address} greets in TLS and then ends the connection: if it wants a certificate of yours, "
+                "give --certificate and --key"
+            )
+            findings.append(Finding(name, "wrong", told if certificate else str(error)))
         except GanpressError as error:
             findings.append(Finding(name, "wrong", str(error)))
         if address and not is_local(address) and not connection.security.uses_tls:
@@ -149,12 +161,15 @@ def _certificate(what: str, path: Path) -> Finding:
         certificates = x509.load_pem_x509_certificates(path.read_bytes())
     except (OSError, ValueError) as error:
         return Finding(what, "wrong", f"{path} cannot be read as PEM: {error}")
-    first = certificates[0]
-    ends = first.not_valid_after_utc
+    return _dated(what, str(path), certificates[0])
+
+
+def _dated(what: str, where: str, certificate: x509.Certificate) -> Finding:
+    ends = certificate.not_valid_after_utc
     days = (ends - datetime.now(UTC)).days
-    told = f"{path}: {first.subject.rfc4514_string()}, until {ends:%Y-%m-%d}"
+    told = f"{where}: the certificate {certificate.subject.rfc4514_string()} ends {ends:%Y-%m-%d}"
     if days < 0:
-        return Finding(what, "wrong", f"{told}: it has ended, renew it")
+        return Finding(what, "wrong", f"{told}: renew it")
     return Finding(what, "warning" if days < _SOON_DAYS else "ok", told)
 
 

@@ -13,7 +13,7 @@ from client import scores
 from client.api import GanpressClient
 from client.background import in_background
 from client.errors import GanpressError, InputError, PartialError, UnreachableError
-from client.options import Connection, connection_options, json_option
+from client.options import PLACE, Connection, connection_options, json_option
 from client.pairs import Pair, pairs
 from client.records import size_change
 from client.request_options import Reading, jobs_option, reading_options
@@ -23,8 +23,8 @@ from services.common.streams import in_order
 
 
 @click.command(short_help="Measure what images have lost.")
-@click.argument("originals", metavar="A")
-@click.argument("results", metavar="B")
+@click.argument("originals", metavar="A", type=PLACE)
+@click.argument("results", metavar="B", type=PLACE)
 @click.option("-q", "--quiet", is_flag=True, help="The means of several pairs alone.")
 @json_option
 @reading_options

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from client.errors import InputError
+from client.options import PLACE, force_option
 from client.terminal import note
-from client.writing import atomic_file
+from client.writing import atomic_file, check_free
 
 if TYPE_CHECKING:
     from client.experiment.report.blocks import Report
@@ -21,7 +22,7 @@ FORMATS = ("html", "md", "csv", "json")
 
 
 @click.command(short_help="Make the report of an experiment or of a training study.")
-@click.argument("folder")
+@click.argument("folder", type=PLACE)
 @click.option(
     "--run",
     "runs",
@@ -42,10 +43,14 @@ FORMATS = ("html", "md", "csv", "json")
     "-o",
     "--output",
     metavar="FILE",
+    type=PLACE,
     help=f"Where to write; - is stdout. Without it a page goes to FOLDER/{PAGE}, the rest to stdout.",
 )
+@force_option
 @click.option("--open", "opens", is_flag=True, help="Show the page in a browser.")
-def report(folder: str, runs: Sequence[Path], form: str, output: str | None, opens: bool) -> None:
+def report(
+    folder: str, runs: Sequence[Path], form: str, output: str | None, force: bool, opens: bool
+) -> None:
     """Make the report of an experiment or of a training study.
 
     FOLDER is what `client experiment run` wrote, finished or not: a folder, or a URL such as
@@ -58,12 +63,14 @@ def report(folder: str, runs: Sequence[Path], form: str, output: str | None, ope
     """  # noqa: D301 - click keeps the lines after \b as they are
     if opens and (form != "html" or output == "-"):
         raise InputError("--open shows a page that is a file: leave out --format and -o -")
+    if output not in (None, "-") and not force:
+        check_free(Path(output))  # before the work
     content = _report(folder, runs)
     text = _writer(form)(content)
     if output == "-" or (output is None and form != "html"):
         sys.stdout.write(text)
         return
-    place = _write(folder, output, text)
+    place = _write(folder, output, text, force=force)
     note(f"the report is {place}")
     if opens:
         click.launch(place)
@@ -95,10 +102,10 @@ def _writer(form: str) -> Callable[[Report], str]:
     return {"html": to_html, "md": to_markdown, "csv": to_csv, "json": to_json}[form]
 
 
-def _write(folder: str, output: str | None, text: str) -> str:
+def _write(folder: str, output: str | None, text: str, *, force: bool) -> str:
     """Writes the text and returns where it is."""
     if output is not None:
-        with atomic_file(Path(output)) as file:
+        with atomic_file(Path(output), force=force) as file:
             file.write(text.encode())
         return output
     from client.experiment.store.folder import Store

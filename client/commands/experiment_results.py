@@ -10,14 +10,19 @@ from client.experiment.plan.reading import json_schema, read_plan, ready_made
 from client.experiment.store.folder import Store
 from client.experiment.store.merge import merge as merge_stores
 from client.experiment.store.reading import RESULTS
+from client.options import PLACE
 from client.tables import print_table
 from client.terminal import note
 
 
 @click.command()
-@click.argument("results", nargs=-1, required=True)
+@click.argument("results", nargs=-1, required=True, type=PLACE)
 @click.option(
-    "-o", "--output", metavar="PATH", help="Where to write, instead of the first of RESULTS; a folder or URL."
+    "-o",
+    "--output",
+    metavar="PATH",
+    type=PLACE,
+    help="Where to write, instead of the first of RESULTS; a folder or URL.",
 )
 @click.option("--partial", is_flag=True, help="Merge what is there even when cells are missing.")
 def merge(results: Sequence[str], output: str | None, partial: bool) -> None:

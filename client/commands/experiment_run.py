@@ -24,7 +24,7 @@ from client.experiment.store.folder import Store
 from client.experiment.store.journal import Shard
 from client.experiment.store.manifest import FILE, read_manifest
 from client.experiment.store.reading import RESULTS, Rows
-from client.options import Connection, connection_options
+from client.options import PLACE, Connection, connection_options
 from client.terminal import note
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -45,6 +45,7 @@ def _run_options(command: Command) -> Command:
         click.option(
             "--data",
             metavar="PATH",
+            type=PLACE,
             help="Folder or URL at which relative paths of images begin, instead of the plan's.",
         ),
         click.option(
@@ -81,12 +82,13 @@ def _run_options(command: Command) -> Command:
 
 
 @click.command()
-@click.argument("plan")
+@click.argument("plan", type=PLACE)
 @click.option(
     "-o",
     "--output",
     required=True,
     metavar="PATH",
+    type=PLACE,
     help="Folder or URL such as s3://bucket/results for the results; made when it does not exist.",
 )
 @click.option("--dry-run", is_flag=True, help="Check the plan against the services and count its cells only.")
@@ -124,7 +126,7 @@ def run(
 
 
 @click.command()
-@click.argument("results")
+@click.argument("results", type=PLACE)
 @click.option("--retry-failed", is_flag=True, help="Run cells again that failed.")
 @_run_options
 def resume(

@@ -11,7 +11,7 @@ from client import sidecar
 from client.api import GanpressClient
 from client.errors import InputError
 from client.generation import FileFormat, Priority
-from client.options import Connection, connection_options, output_option
+from client.options import Connection, connection_options, force_option, output_option
 from client.outputs import Output, open_sink
 from client.terminal import note, progress
 
@@ -62,6 +62,7 @@ _EXTENSIONS: dict[FileFormat, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".w
     help="Rank among the requests that wait for a busy server.",
 )
 @output_option
+@force_option
 @click.option("-q", "--quiet", is_flag=True, help="Write nothing to stderr but errors.")
 @connection_options("generator")
 def generate(
@@ -78,6 +79,7 @@ def generate(
     quality: int | None,
     priority: Priority,
     output: str | None,
+    force: bool,
     quiet: bool,
 ) -> None:
     """Draw images.
@@ -102,7 +104,10 @@ def generate(
 
     async def work(client: GanpressClient) -> int:
         drawn = 0
-        with open_sink(output, is_stream=total > 1) as sink, progress("drawing", total) as bar:
+        with (
+            open_sink(output, is_stream=total > 1, total=total, force=force) as sink,
+            progress("drawing", total) as bar,
+        ):
             for label in wanted:
                 images = client.generate(
                     model=model,

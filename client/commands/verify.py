@@ -38,6 +38,8 @@ def verify(place: Path, public_key: Path | None, any_key: bool, as_json: bool) -
             "say whose seal it has to be: --public-key FILE, or --any-key to look for damage alone"
         )
     seal_path = place / SEAL_FILE if place.is_dir() else place
+    if not seal_path.exists():
+        raise InputError(f"{place} is not sealed: there is no {SEAL_FILE} in it")
     with seal_path.open("rb") as file:
         data = file.read(MAX_SEAL_BYTES)
     manifest = read_manifest(data, str(seal_path), read_public_key(public_key) if public_key else None)

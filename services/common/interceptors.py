@@ -7,7 +7,7 @@ import logging
 import math
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass
 from types import TracebackType
@@ -56,13 +56,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     """Guards the methods of the services that it has rules for; the others, such as health, pass untouched.
 
     - A call without a known caller is UNAUTHENTICATED, one of a caller without the method's scope
-      PERMISSION_DENIED, one above the caller's allowance RESOURCE_EXHAUSTED. This comes before all else.
+      PERMISSION_DENIED, one above the caller's allowance RESOURCE_EXHAUSTED. This comes before all else: no
+      message is read before.
     - A call waits until `open`; one that waits when the server stops is UNAVAILABLE.
     - An exception in its service's table is answered with the table's code and the exception's message.
       Any other one is logged with its traceback and answered INTERNAL, "internal error".
-    - An exception that says after how long to try again tells so in `grpc-retry-pushback-ms`.
+    - When to send the call again, or that it is no use, is told in `grpc-retry-pushback-ms`.
     - Every call is counted, and logged: at info when it failed, at debug when not. Its log records carry the
       caller's `x-request-id`, or one that is made up; the answer's trailing metadata tells it.
+    - A call whose caller leaves, or is cut off, before the service has answered all is CANCELLED. Whether the
+      last message arrives, gRPC does not tell.
 
     Streaming methods have to be async generators.
     """
@@ -133,7 +136,9 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             (False, True): ("server_stream", grpc.unary_stream_rpc_method_handler),
             (True, True): ("bidi_stream", grpc.stream_stream_rpc_method_handler),
         }
-        kind, make_handler = streams[handler.request_streaming, handler.response_streaming]
+        kind, _ = streams[handler.request_streaming, handler.response_streaming]
+        # To gRPC all requests are streams: it would read a lone message, of up to 64 MB, before it asks us.
+        _, make_handler = streams[True, handler.response_streaming]
         method = _Method(
             path,
             {**ACCESS_ERRORS, **rules.errors},
@@ -145,14 +150,21 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             handler.unary_unary or handler.stream_unary or handler.unary_stream or handler.stream_stream
         )
 
-        async def answer(request: Any, context: Context) -> Any:
-            async with _Call(self, method, context):
-                return await behaviour(request, context)
+        async def asked(requests: AsyncIterator[Any], context: Context) -> Any:
+            return requests if handler.request_streaming else await _lone(requests, context)
 
-        async def stream(request: Any, context: Context) -> AsyncGenerator[Any]:
-            async with _Call(self, method, context), aclosing(behaviour(request, context)) as responses:
+        async def answer(requests: AsyncIterator[Any], context: Context) -> Any:
+            async with _Call(self, method, context):
+                return await behaviour(await asked(requests, context), context)
+
+        # Written here, and not yielded to gRPC: what is answered ends at once when it cannot be sent.
+        async def stream(requests: AsyncIterator[Any], context: Context) -> None:
+            async with (
+                _Call(self, method, context),
+                aclosing(behaviour(await asked(requests, context), context)) as responses,
+            ):
                 async for response in responses:
-                    yield response
+                    await context.write(response)
 
         guarded: Any = stream if handler.response_streaming else answer
         return make_handler(guarded, *codecs)  # pyright: ignore[reportReturnType]
@@ -207,19 +219,27 @@ class _Call:
     ) -> None:
         if error is None or isinstance(error, grpc.aio.AbortError):
             self._end(_status(self._context.code()))
-        elif isinstance(error, Exception):
-            code = status_of(error, self._method.table)
-            if code is None:
-                logger.error("%s failed", self._method.path, exc_info=error)
-            self._end(code or grpc.StatusCode.INTERNAL)
-            # Metadata given to abort replace those that were set.
-            trailing = ((REQUEST_ID_KEY, self._request_id), *retry_metadata(error))
-            await self._context.abort(
-                code or grpc.StatusCode.INTERNAL, str(error) if code else "internal error", trailing
-            )
-        else:  # the caller left, or its deadline passed
+        elif isinstance(error, Exception) and not isinstance(error, grpc.aio.InternalError):
+            await self._refuse(error)
+        else:  # the caller left, its connection broke as it was written to, or its deadline passed
             late = time.perf_counter() > self._late_s - _DEADLINE_SLACK_S
             self._end(grpc.StatusCode.DEADLINE_EXCEEDED if late else grpc.StatusCode.CANCELLED)
+            if isinstance(error, grpc.aio.InternalError):
+                raise asyncio.CancelledError from error
+
+    async def _refuse(self, error: Exception) -> None:
+        known = status_of(error, self._method.table)
+        if known is None:
+            logger.error("%s failed", self._method.path, exc_info=error)
+        code = known or grpc.StatusCode.INTERNAL
+        self._end(code)
+        # Metadata given to abort replace those that were set.
+        left_s = self._late_s - time.perf_counter()
+        trailing = ((REQUEST_ID_KEY, self._request_id), *retry_metadata(error, known, left_s))
+        try:
+            await self._context.abort(code, str(error) if known else "internal error", trailing)
+        except grpc.aio.InternalError as lost:
+            raise asyncio.CancelledError from lost
 
     def _admit(self) -> None:
         context = self._context
@@ -256,6 +276,18 @@ class _Call:
                 "request_id": self._request_id,
             }
             logger.log(level, message, extra={"fields": fields})
+
+
+async def _lone(requests: AsyncIterator[Any], context: Context) -> Any:
+    """Returns the message of a call that carries one.
+
+    Raises:
+        grpc.aio.AbortError: It carries none, and its caller was told so.
+        grpc.aio.InternalError: It carries none, since its caller has left.
+    """
+    async for request in requests:
+        return request
+    return await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the call carries no message")
 
 
 def _request_id(context: Context) -> str:

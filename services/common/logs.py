@@ -12,6 +12,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+import grpc
+
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["text", "json"]
 
@@ -51,19 +53,27 @@ class JsonFormatter(logging.Formatter):
 def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
     """Sends every record of at least `level` to stderr, in place of what was configured before.
 
-    Debug records are those of the services alone: gRPC's and asyncio's would bury them.
+    Debug records are those of the services alone: gRPC's and asyncio's would bury them. Python's warnings
+    become records as well.
     """
     handler = logging.StreamHandler()
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter())
-    handler.addFilter(_is_ours_to_see)
     logging.basicConfig(level="INFO" if level == "debug" else level.upper(), handlers=[handler], force=True)
     logging.getLogger("services").setLevel(level.upper())
+    logging.captureWarnings(True)
 
 
-def _is_ours_to_see(record: logging.LogRecord) -> bool:
-    """Leaves out what gRPC says, with a traceback, of each caller that left while it was being answered."""
+def leave_out_lost_connections() -> None:
+    """Keeps gRPC from logging a traceback for each caller whose connection breaks at the end of its call.
+
+    The call itself is logged by the services.
+    """
+    logging.getLogger("grpc._cython.cygrpc").addFilter(_is_no_lost_connection)
+
+
+def _is_no_lost_connection(record: logging.LogRecord) -> bool:
     error = record.exc_info[1] if record.exc_info else None
-    return type(error).__name__ != "ExecuteBatchError"
+    return not isinstance(error, grpc.aio.InternalError)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from services.common.errors import StatusTable
 from services.common.health import Health
 from services.common.health_server import HealthServer
 from services.common.interceptors import CallInterceptor, Rules
+from services.common.logs import leave_out_lost_connections
 from services.common.metrics import CallMetrics, Source
 from services.common.metrics_server import MetricsServer
 from services.common.starting import AddressError
@@ -43,6 +44,8 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
 )
 """Options of both ends of a channel: gRPC's own limit of 4 MB is little more than one raw megapixel."""
+STREAM_WINDOW_BYTES = 1 << 20
+"""What a client may send of a call before the service reads it: 20 MB/s through a network of 50 ms."""
 KEEPALIVE_MS = 20_000
 """How often a client that waits for an answer may ask whether the server is still there."""
 
@@ -159,7 +162,7 @@ class Server:
             self._call_metrics,
             self._guard,
             self._options.slow_s,
-            tracer_for(self._options.traces),
+            tracer_for(self._options.traces, (self._names[1:] or ["ganpress"])[0]),
         )
         self._health_server: HealthServer | None = None
         self.health_address = ""
@@ -251,6 +254,7 @@ class Server:
     async def _listen(self, address: str) -> str:
         """Answers health, and takes calls, which wait; returns the address with the real port."""
         options = self._options
+        leave_out_lost_connections()
         server = grpc.aio.server(interceptors=[self._interceptor], options=_channel_options(options))
         methods = cast("grpc.aio.Server", _ByName(server))
         described = [api.descriptor for api in self._apis]
@@ -320,6 +324,10 @@ def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),
         ("grpc.enable_channelz", int(options.channelz)),
         ("grpc.http2.min_ping_interval_without_data_ms", KEEPALIVE_MS // 2),
+        # What arrives of a call before it is taken up, or refused, is kept by gRPC: not the tens of megabytes
+        # to which it would let that grow on a fast network. A message that is awaited may come at once.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", STREAM_WINDOW_BYTES),
         # A client whose machine is gone does not say so: after as long again its connection is closed, and
         # its calls end. Who does not even begin to speak is cut, too.
         ("grpc.keepalive_time_ms", 3 * KEEPALIVE_MS),

@@ -44,6 +44,7 @@ async def in_order(
         await reader
     finally:
         reader.cancel()
+        reader.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody waits for it
         if task:
             task.cancel()
         while not running.empty():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, Protocol, cast
 
@@ -60,28 +62,34 @@ class _CallSpan:
         self._span.end()
 
 
-def tracer_for(traces: Traces) -> Tracer | None:
-    """Returns what traces calls; None when they are not.
+def tracer_for(traces: Traces, name: str) -> Tracer | None:
+    """Returns what traces the calls of a service; None when nobody does. See `provider_for`."""
+    return None if traces == "off" else Tracer(provider_for(traces, name))
 
-    OTLP goes where the standard variables say, such as OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_SERVICE_NAME.
+
+def provider_for(traces: Traces, name: str) -> Any:
+    """Returns a tracer provider of OpenTelemetry.
+
+    OTLP goes where the standard variables say, such as OTEL_EXPORTER_OTLP_ENDPOINT, under OTEL_SERVICE_NAME
+    or else the name; what is printed goes to stderr.
 
     Raises:
         StartError: The packages for it are not installed.
     """
-    if traces == "off":
-        return None
     try:
         sdk = cast("Any", importlib.import_module("opentelemetry.sdk.trace"))
         export = cast("Any", importlib.import_module("opentelemetry.sdk.trace.export"))
+        resources = cast("Any", importlib.import_module("opentelemetry.sdk.resources"))
         if traces == "otlp":
             otlp = importlib.import_module("opentelemetry.exporter.otlp.proto.grpc.trace_exporter")
             processor = export.BatchSpanProcessor(cast("Any", otlp).OTLPSpanExporter())
         else:
-            processor = export.SimpleSpanProcessor(export.ConsoleSpanExporter())
+            processor = export.SimpleSpanProcessor(export.ConsoleSpanExporter(out=sys.stderr))
     except ImportError as error:
         raise StartError(
             f"traces={traces} needs packages: pip install 'ganpress[tracing]' [{error}]"
         ) from error
-    provider = sdk.TracerProvider()
+    attributes = {} if "OTEL_SERVICE_NAME" in os.environ else {"service.name": name}
+    provider = sdk.TracerProvider(resource=resources.Resource.create(attributes))
     provider.add_span_processor(processor)
-    return Tracer(provider)
+    return provider

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from time import perf_counter
 
 from ganpress.v1 import compressor_service_pb2 as pb
 from ganpress.v1.goal_pb2 import GoalReport
-from ganpress.v1.image_pb2 import ImageSize
 
 from services.compressor.codecs import Codec, FileCodec, InvalidOptionError, Pixels, get_codec
 from services.compressor.errors import RequestError
-from services.compressor.goals import DEFAULT_CANDIDATES, Goal, Subject, choose, search
+from services.compressor.goals import DEFAULT_CANDIDATES, Goal, Judge, Subject, choose, search
 from services.compressor.inputs import Picture, Wishes, read
 from services.compressor.options import check_goal_options, codec_from, goal_from, judge_from, wishes_from
-from services.compressor.reports import choice_report, goal_report, input_report
+from services.compressor.reports import choice_report, goal_report, report_input
 
 
 @dataclass(frozen=True)
@@ -26,36 +25,71 @@ class _Encoded:
     report: GoalReport | None
 
 
-def encode(request: pb.CompressRequest, max_pixels: int, go_on: Callable[[], None]) -> pb.CompressResponse:
-    """Reads, compresses and measures one image; what `go_on` raises between steps ends it."""
-    codecs = _codecs(request)
-    goal = goal_from(request.goal) if request.HasField("goal") else None
-    wishes = wishes_from(request.input, [type(codec) for codec in codecs])
-    begun_s = perf_counter()
-    picture = read(request.image, wishes, max_pixels=max_pixels)
-    read_s = perf_counter()
-    go_on()
-    subject = _subject(picture, max_pixels, go_on)
-    encoded = _encode(request, codecs, goal, subject, max_pixels)
-    encoded_s = perf_counter()
-    go_on()
-    stats = _stats(picture, request, len(encoded.data))
-    stats.input_decode_ms, stats.encode_ms = 1000 * (read_s - begun_s), 1000 * (encoded_s - read_s)
-    if not request.skip_metrics:
-        _measure(stats, subject, encoded, goal)
-    codec = encoded.codec
-    return pb.CompressResponse(
-        data=encoded.data,
-        codec=codec.id,
-        media_type=codec.media_type,
-        file_extension=codec.file_extension,
-        stats=stats,
-        goal=encoded.report,
-        input=input_report(picture),
+@dataclass(frozen=True)
+class Order:
+    """What a request wants done to its images."""
+
+    codecs: Sequence[Codec]
+    """The codec asked for, or those to be tried."""
+    judge: Judge | None
+    """What compares those to be tried; None leaves it to the library."""
+    is_auto: bool
+    """Whether the best of the codecs is to be found."""
+    goal: Goal | None
+    """What the files have to reach."""
+    wishes: Wishes
+    """How the images are read."""
+    skip_metrics: bool
+    """Whether nothing is measured."""
+
+
+def order_of(request: pb.CompressRequest | pb.CompressBatchRequest) -> Order:
+    """Returns what a request wants.
+
+    Raises:
+        CodecError: An option's value is not accepted, or the codec cannot do as wished.
+        RequestError: Options and goal do not go together.
+    """
+    codecs, is_auto = _codecs(request), request.options.WhichOneof("codec") == "auto"
+    return Order(
+        codecs,
+        judge_from(request.options.auto.judged_by) if is_auto else None,
+        is_auto,
+        goal_from(request.goal) if request.HasField("goal") else None,
+        wishes_from(request.input, [type(codec) for codec in codecs]),
+        request.skip_metrics,
     )
 
 
-def _codecs(request: pb.CompressRequest) -> list[Codec]:
+def encode(
+    response: pb.CompressResponse, order: Order, image: bytes, max_pixels: int, go_on: Callable[[], None]
+) -> None:
+    """Reads, compresses and measures one image, and fills in the response, which is not copied then.
+
+    What `go_on` raises between steps ends it.
+    """
+    begun_s = perf_counter()
+    picture = read(image, order.wishes, max_pixels=max_pixels)
+    read_s = perf_counter()
+    go_on()
+    subject = _subject(picture, max_pixels, go_on)
+    encoded = _encode(order, image, subject, max_pixels)
+    encoded_s = perf_counter()
+    go_on()
+    stats = response.stats
+    _tell_sizes(stats, picture, len(image), len(encoded.data))
+    stats.input_decode_ms, stats.encode_ms = 1000 * (read_s - begun_s), 1000 * (encoded_s - read_s)
+    if not order.skip_metrics:
+        _measure(stats, subject, encoded, order.goal)
+    codec = encoded.codec
+    response.data, response.codec = encoded.data, codec.id
+    response.media_type, response.file_extension = codec.media_type, codec.file_extension
+    if encoded.report:
+        response.goal.CopyFrom(encoded.report)
+    report_input(response.input, picture)
+
+
+def _codecs(request: pb.CompressRequest | pb.CompressBatchRequest) -> list[Codec]:
     """Returns the codec asked for, or those to be tried."""
     options = request.options
     if options.WhichOneof("codec") != "auto":
@@ -73,7 +107,7 @@ def _codecs(request: pb.CompressRequest) -> list[Codec]:
     return able or codecs
 
 
-def _is_able(request: pb.CompressRequest, codec: Codec) -> bool:
+def _is_able(request: pb.CompressRequest | pb.CompressBatchRequest, codec: Codec) -> bool:
     try:
         wishes_from(request.input, [type(codec)])
     except InvalidOptionError:
@@ -81,18 +115,16 @@ def _is_able(request: pb.CompressRequest, codec: Codec) -> bool:
     return True
 
 
-def _encode(
-    request: pb.CompressRequest, codecs: list[Codec], goal: Goal | None, subject: Subject, max_pixels: int
-) -> _Encoded:
-    codec = codecs[0]
+def _encode(order: Order, image: bytes, subject: Subject, max_pixels: int) -> _Encoded:
+    codec, goal = order.codecs[0], order.goal
     if isinstance(codec, FileCodec):
         if goal:
             raise RequestError(f"{codec.id} takes no goal: its files are as they are")
-        return _Encoded(codec.encode_file(request.image, max_pixels=max_pixels), codec, None)
+        return _Encoded(codec.encode_file(image, max_pixels=max_pixels), codec, None)
     if goal is None:
         return _Encoded(subject.encode(codec), codec, None)
-    if request.options.WhichOneof("codec") == "auto":
-        choice = choose(subject, goal, codecs, judge_from(request.options.auto.judged_by))
+    if order.is_auto:
+        choice = choose(subject, goal, order.codecs, order.judge)
         return _Encoded(choice.found.data, choice.found.codec, choice_report(choice))
     found = search(subject, codec, goal)
     return _Encoded(found.data, found.codec, goal_report(found))
@@ -130,17 +162,14 @@ def _aligned(decoded: Picture, durations_ms: tuple[int, ...]) -> tuple[Pixels, .
     )
 
 
-def _stats(picture: Picture, request: pb.CompressRequest, output_bytes: int) -> pb.CompressionStats:
-    height_px, width_px, channels = picture.first.shape
-    return pb.CompressionStats(
-        size=ImageSize(width_px=width_px, height_px=height_px, channels=channels),
-        input_bytes=len(request.image),
-        raw_bytes=sum(frame.nbytes for frame in picture.frames),
-        output_bytes=output_bytes,
-        ratio=len(request.image) / output_bytes,
-        bits_per_pixel=8 * output_bytes / (width_px * height_px * len(picture.frames)),
-        frames=len(picture.frames),
-    )
+def _tell_sizes(stats: pb.CompressionStats, picture: Picture, input_bytes: int, output_bytes: int) -> None:
+    size, frames = stats.size, len(picture.frames)
+    size.height_px, size.width_px, size.channels = height_px, width_px, channels = picture.first.shape
+    stats.frames = frames
+    stats.input_bytes, stats.output_bytes = input_bytes, output_bytes
+    stats.raw_bytes = height_px * width_px * channels * frames
+    stats.ratio = input_bytes / output_bytes
+    stats.bits_per_pixel = 8 * output_bytes / (width_px * height_px * frames)
 
 
 def _measure(stats: pb.CompressionStats, subject: Subject, encoded: _Encoded, goal: Goal | None) -> None:

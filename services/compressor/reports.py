@@ -12,19 +12,17 @@ from services.compressor.options import METRICS
 
 def input_report(picture: Picture) -> input_pb2.InputReport:
     """Returns what an image file was, and what was changed or left out."""
-    return input_pb2.InputReport(
-        format=picture.format,
-        samples=picture.samples,
-        frames=picture.frames_in_file,
-        changes=[
-            input_pb2.InputChange(
-                kind=InputChangeKind.Value(f"INPUT_CHANGE_KIND_{change.kind.upper()}"),
-                text=change.text,
-                is_loss=change.is_loss,
-            )
-            for change in picture.changes
-        ],
-    )
+    report = input_pb2.InputReport()
+    report_input(report, picture)
+    return report
+
+
+def report_input(report: input_pb2.InputReport, picture: Picture) -> None:
+    """Fills in what an image file was, and what was changed or left out."""
+    report.format, report.samples, report.frames = picture.format, picture.samples, picture.frames_in_file
+    for change in picture.changes:
+        kind = InputChangeKind.Value(f"INPUT_CHANGE_KIND_{change.kind.upper()}")
+        report.changes.add(kind=kind, text=change.text, is_loss=change.is_loss)
 
 
 def goal_report(found: Found) -> goal_pb2.GoalReport:

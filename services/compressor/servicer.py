@@ -25,7 +25,7 @@ from services.compressor.errors import (
 )
 from services.compressor.failures import failure
 from services.compressor.goals import DEFAULT_CANDIDATES, setting_of
-from services.compressor.inputs import input_formats
+from services.compressor.inputs import MAX_FRAMES, input_formats
 from services.compressor.metrics import CompressorMetrics
 from services.compressor.workers import Workers
 
@@ -60,6 +60,7 @@ class CompressorServicer(CompressorServiceServicer):
         turns = self._workers.turns
         limits = limits_for_caller(
             max_pixels=self._workers.limits.max_pixels,
+            max_frames=MAX_FRAMES,
             max_images=self._max_batch_images,
             max_cpu_s=self._workers.limits.max_seconds,
             worker_memory_bytes=self._workers.limits.memory_bytes,
@@ -86,18 +87,22 @@ class CompressorServicer(CompressorServiceServicer):
                 group.create_task(self._part(request, images[start : start + most], refusable=not start))
                 for start in starts
             ]
+        parts = [part for task in tasks for part in task.result()]
         response = pb.CompressBatchResponse()
-        for task in tasks:
-            response.answers.extend(task.result())
+        for part in parts:
+            response.MergeFromString(part)
+        pixels = 0
         for answer in response.answers:
             if answer.HasField("response"):
-                self._count(answer.response)
+                self._metrics.compressed(answer.response)
+                pixels += _pixels_of(answer.response)
             else:
                 self._metrics.failed("compress")
-        if response.ByteSize() > MAX_MESSAGE_BYTES:
+        note(0, pixels)
+        if (size_bytes := sum(map(len, parts))) > MAX_MESSAGE_BYTES:
             raise ResultTooLargeError(
-                f"the batch's answers have {response.ByteSize()} bytes, more than a message of "
-                f"{MAX_MESSAGE_BYTES} bytes holds: send fewer images at a time"
+                f"the batch's answers have {size_bytes} bytes, more than a message of {MAX_MESSAGE_BYTES} "
+                "bytes holds: send fewer images at a time"
             )
         return response
 
@@ -146,13 +151,9 @@ class CompressorServicer(CompressorServiceServicer):
 
     async def _compress(self, request: pb.CompressRequest, *, refusable: bool = True) -> pb.CompressResponse:
         response = await self._counted("compress", request, refusable=refusable)
-        self._count(response)
-        return response
-
-    def _count(self, response: pb.CompressResponse) -> None:
         self._metrics.compressed(response)
-        size = response.stats.size
-        note(0, size.width_px * size.height_px * response.stats.frames)
+        note(0, _pixels_of(response))
+        return response
 
     async def _decompress(
         self, request: pb.DecompressRequest, *, refusable: bool = True
@@ -171,8 +172,11 @@ class CompressorServicer(CompressorServiceServicer):
 
     async def _part(
         self, request: pb.CompressBatchRequest, images: Sequence[pb.BatchImage], *, refusable: bool = False
-    ) -> Sequence[pb.CompressStreamResponse]:
-        """Returns the answers to a part of a batch; an image that brings a worker down fails alone."""
+    ) -> Sequence[bytes]:
+        """Returns the answers to a part of a batch, as parts of a CompressBatchResponse.
+
+        An image that brings a worker down fails alone.
+        """
         part = pb.CompressBatchRequest(images=images, options=request.options)
         part.skip_metrics = request.skip_metrics
         if request.HasField("goal"):
@@ -180,16 +184,19 @@ class CompressorServicer(CompressorServiceServicer):
         if request.HasField("input"):
             part.input.CopyFrom(request.input)
         try:
-            response: pb.CompressBatchResponse = await self._workers.run(
-                "compress_batch", part, refusable=refusable
-            )
-            return response.answers
+            return [await self._workers.run("compress_batch", part, refusable=refusable)]
         except (WorkerDiedError, OverloadedImageError) as error:
             if len(images) == 1:
-                return [pb.CompressStreamResponse(key=images[0].key, error=failure(error))]
+                answer = pb.CompressStreamResponse(key=images[0].key, error=failure(error))
+                return [pb.CompressBatchResponse(answers=[answer]).SerializeToString()]
         half = len(images) // 2
         first = await self._part(request, images[:half])
         return [*first, *await self._part(request, images[half:])]
+
+
+def _pixels_of(response: pb.CompressResponse) -> int:
+    stats = response.stats
+    return stats.size.width_px * stats.size.height_px * stats.frames
 
 
 async def _outcome(work: Callable[..., Awaitable[Any]], request: Any) -> Any:

@@ -30,9 +30,9 @@ from services.compressor.codecs import (
     get_codec,
     list_codecs,
     psnr,
-    repack,
     ssim,
 )
+from services.compressor.codecs.repack import Repack
 
 BUILT_CACHE = Path(sys.prefix) / "share/ganpress/numba"
 """Where an image's build leaves what it compiled."""
@@ -53,7 +53,7 @@ def warm_up() -> int:
                 decode(codec.encode(picture))
                 files += 1
     for is_progressive in (False, True):
-        repack.pack(get_codec("jpeg", progressive=is_progressive).encode(others[0]))
+        Repack().encode_file(get_codec("jpeg", progressive=is_progressive).encode(others[0]))
         files += 1
     psnr(image, image)
     ssim(image, image)

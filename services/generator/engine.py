@@ -38,6 +38,7 @@ _VECTOR_INSTRUCTIONS = (
 
 _FLOAT = "tensor(float)"
 _MOST_THREADS = 4  # of one image: more hardly help
+_SPIN_US = 200  # longer than any step of one image takes
 _NO_MEMORY = ("bad_alloc", "Failed to allocate memory", "out of memory", "Cannot allocate memory")
 _WARM_UP_SIZES = (1, 3, 8)  # images of the last are drawn in batches of each
 
@@ -150,8 +151,9 @@ class Engine(ABC):
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 4
-        # Threads that spin for work take the cores from what else a server has to do.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Sleeping threads are woken too late for a graph's short steps, so they spin from one to the next; no
+        # longer, since they would take the cores from what else a server has to do.
+        options.add_session_config_entry("session.intra_op.spin_duration_us", str(_SPIN_US))
         try:
             return ort.InferenceSession(self._graph, options, providers=list(providers))
         except Exception as error:  # ONNX Runtime raises a class of its own for each kind of damage

@@ -8,6 +8,7 @@ GeneratorError
 ├── RepositoryError            the model repository cannot be read
 ├── ModelControlError          clients may not load and unload models
 ├── OutOfMemoryError           there is no memory for an image
+├── DeviceError                the device that has to compute cannot be used
 ├── MissingRuntimeError        the package that shall compute is not installed
 └── NoModelsError              there is nothing to serve
 """
@@ -48,6 +49,10 @@ class OutOfMemoryError(GeneratorError):
 
     retry_after_s = 1.0
     """Seconds after which it may be worth trying again."""
+
+
+class DeviceError(GeneratorError):
+    """The device that has to compute cannot be used; the message says why, and names the setting."""
 
 
 class MissingRuntimeError(GeneratorError):

@@ -10,6 +10,8 @@ from typing import Any, Literal, cast
 
 import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 
+from services.generator.errors import DeviceError
+
 logger = logging.getLogger(__name__)
 ort = cast("Any", onnxruntime)  # it has no type annotations
 
@@ -26,11 +28,14 @@ ort.set_default_logger_severity(4)
 ort.disable_telemetry_events()
 
 
-def choose_provider(device: Device) -> str:
+def choose_provider(device: Device, *, required: bool = False) -> str:
     """Returns the execution provider for a device.
 
     `auto` is CUDA where there is a GPU, else the CPU. Where `tensorrt` cannot be used, CUDA takes its place,
-    and where that cannot, the CPU: a warning says why.
+    and where that cannot, the CPU: a warning says why. With `required` nothing takes its place.
+
+    Raises:
+        DeviceError: The device is required and cannot be used.
     """
     if device == "cpu":
         return CPU
@@ -39,10 +44,27 @@ def choose_provider(device: Device) -> str:
     elif not _has_gpu():
         reason = "no NVIDIA GPU was found"
     else:
-        return TENSORRT if device == "tensorrt" and _has_tensorrt() else CUDA
+        lack = _lack_of_tensorrt() if device == "tensorrt" else ""
+        if lack:
+            _give_way(device, "with CUDA", lack, required=required)
+        return CUDA if lack or device != "tensorrt" else TENSORRT
     if device != "auto":
-        logger.warning("computing on the CPU: %s", reason)
+        _give_way(device, "on the CPU", reason, required=required)
     return CPU
+
+
+def refusal(device: str, reason: str) -> DeviceError:
+    """Returns what tells a user that the device he requires cannot be used."""
+    return DeviceError(
+        f"the device {device!r} is required and cannot be used: {reason}; "
+        "with the setting device_required=false another takes its place"
+    )
+
+
+def _give_way(device: Device, how: str, reason: str, *, required: bool) -> None:
+    if required:
+        raise refusal(device, reason)
+    logger.warning("computing %s: %s", how, reason)
 
 
 def provider_list(
@@ -97,16 +119,15 @@ def _has_gpu() -> bool:
     return driver.cuInit(0) == 0 and driver.cuDeviceGetCount(ctypes.byref(count)) == 0 and count.value > 0
 
 
-def _has_tensorrt() -> bool:
+def _lack_of_tensorrt() -> str:
+    """Returns why TensorRT cannot be used; empty when it can."""
     if TENSORRT not in ort.get_available_providers():
-        logger.warning("computing with CUDA: this ONNX Runtime is built without TensorRT")
-        return False
+        return "this ONNX Runtime is built without TensorRT"
     try:
         try:
             import_module("tensorrt")  # of the wheel; it loads the libraries that lie beside it
         except ImportError:
             ctypes.CDLL(_TENSORRT_LIBRARY)
     except OSError:
-        logger.warning("computing with CUDA: TensorRT (%s) is not installed", _TENSORRT_LIBRARY)
-        return False
-    return True
+        return f"TensorRT ({_TENSORRT_LIBRARY}) is not installed"
+    return ""

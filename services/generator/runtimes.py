@@ -10,7 +10,7 @@ from typing import Any, Literal
 from services.generator.engine import Engine, OnnxEngine
 from services.generator.models import Model
 from services.generator.openvino_engine import OpenVinoEngine, has_openvino, load_openvino
-from services.generator.providers import CPU, Device, choose_provider
+from services.generator.providers import CPU, Device, choose_provider, refusal
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +29,8 @@ class Runtimes:
     """The runtime."""
     device: Device = "cpu"
     """Where ONNX Runtime computes; OpenVINO always computes on the CPU."""
+    device_required: bool = False
+    """Whether nothing else may compute where the device cannot be used."""
     threads: int = 1
     """Runs that may go on at the same time, and threads of an image that has the machine for itself."""
     max_batch_size: int = 32
@@ -43,11 +45,14 @@ class Runtimes:
 
         Raises:
             MissingRuntimeError: The runtime is not installed.
+            DeviceError: The device is required and cannot be used.
         """
         if self.name == "openvino":
+            if self.device_required and self.device not in {"auto", "cpu"}:
+                raise refusal(self.device, "the runtime 'openvino' computes on the CPU alone")
             load_openvino()
         else:
-            self.provider = choose_provider(self.device)
+            self.provider = choose_provider(self.device, required=self.device_required)
 
     def open(self, model: Model) -> Engine:
         """Loads a model and lets it draw its first images, which takes a while.
@@ -55,6 +60,7 @@ class Runtimes:
         Raises:
             CorruptModelError: The graph is not what the card says.
             MissingRuntimeError: The runtime is not installed.
+            DeviceError: The device is required and cannot compute this model.
         """
         card = model.card
         shape: dict[str, Any] = {
@@ -66,7 +72,7 @@ class Runtimes:
         }
         if self._takes_openvino(model):
             return OpenVinoEngine(model.onnx_path, **shape, threads=self.threads)
-        return OnnxEngine(
+        engine = OnnxEngine(
             model.onnx_path,
             **shape,
             provider=self.provider,
@@ -74,6 +80,9 @@ class Runtimes:
             max_batch_size=self.max_batch_size,
             cache=self.cache,
         )
+        if self.device_required and engine.provider != self.provider:
+            raise refusal(self.device, f"{self.provider} could not be used for {model.onnx_path}")
+        return engine
 
     def _takes_openvino(self, model: Model) -> bool:
         if self.name != "auto" or not is_quantized(model) or self.provider != CPU:

@@ -44,6 +44,7 @@ class Sampler:
         following: RegistryOptions = _ONCE,
         runtime: RuntimeName = "auto",
         device: Device = "cpu",
+        device_required: bool = False,
         threads: int = 1,
         max_batch_size: int = 32,
         max_queue_delay_ms: float = 0.0,
@@ -59,6 +60,7 @@ class Sampler:
             following: Which versions are served, and how the repository is followed.
             runtime: What computes.
             device: Where to compute.
+            device_required: Nothing else computes where the device cannot be used.
             threads: Threads that compute on the CPU.
             max_batch_size: Most images in one run of a model.
             max_queue_delay_ms: Longest that a request under load is held back for a fuller batch.
@@ -67,7 +69,7 @@ class Sampler:
             observer: Hears of every batch and request; their lanes are called `model/version`.
         """
         self.registry = Registry(open_folder(models, cache), self._open, following)
-        self._runtimes = Runtimes(runtime, device, threads, max_batch_size, cache)
+        self._runtimes = Runtimes(runtime, device, device_required, threads, max_batch_size, cache)
         self._lane_options = LaneOptions(
             max_batch_size=max_batch_size,
             max_running=threads,
@@ -85,6 +87,7 @@ class Sampler:
             RepositoryError: The model repository cannot be read.
             NoModelsError: None of its models is sound.
             MissingRuntimeError: The runtime is not installed.
+            DeviceError: The device is required and cannot be used.
         """
         self._runtimes.prepare()
         await self.registry.start()

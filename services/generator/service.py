@@ -17,6 +17,7 @@ from services.common.health import Health
 from services.common.server import Api, Service
 from services.generator.errors import (
     CorruptModelError,
+    DeviceError,
     MissingRuntimeError,
     ModelControlError,
     NoModelsError,
@@ -46,6 +47,7 @@ ERRORS: StatusTable = {
     ClosedError: grpc.StatusCode.UNAVAILABLE,
     NoModelsError: grpc.StatusCode.FAILED_PRECONDITION,
     CorruptModelError: grpc.StatusCode.FAILED_PRECONDITION,
+    DeviceError: grpc.StatusCode.FAILED_PRECONDITION,
     MissingRuntimeError: grpc.StatusCode.FAILED_PRECONDITION,
     ModelControlError: grpc.StatusCode.PERMISSION_DENIED,
     RepositoryError: grpc.StatusCode.FAILED_PRECONDITION,
@@ -67,6 +69,7 @@ def build_service(settings: GeneratorSettings) -> Service:
         ),
         runtime=settings.runtime,
         device=settings.device,
+        device_required=settings.device_required,
         threads=settings.worker_count,
         max_batch_size=settings.max_batch_size,
         max_queue_delay_ms=settings.max_queue_delay_ms,

@@ -55,6 +55,9 @@ class GeneratorSettings(ServiceSettings):
         description="Where ONNX Runtime computes; auto: a GPU if there is one. What cannot be used gives "
         "way: tensorrt to cuda, cuda to cpu.",
     )
+    device_required: bool = Field(
+        False, description="Do not start where the device cannot be used, in place of giving way."
+    )
     max_batch_size: int = Field(32, ge=1, le=4096, description="Most images in one run of a model.")
     max_queue_delay_ms: float = Field(
         5.0,

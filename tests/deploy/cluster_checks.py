@@ -184,6 +184,8 @@ def gpus_are_whole(manifests: list[Manifest]) -> Iterator[str]:
                 device: Any = getattr(settings(container, manifests), "device", "cpu")
                 if (device != "cpu") != bool(gpus) or program(container).endswith("-gpu") != bool(gpus):
                     yield f"{name_of(owner)}: image, device {device} and GPUs do not go together"
+                if gpus and not getattr(settings(container, manifests), "device_required", False):
+                    yield f"{name_of(owner)}: would be ready without its GPU"
 
 
 def jobs_are_whole(manifests: list[Manifest]) -> Iterator[str]:
@@ -212,6 +214,11 @@ def jobs_are_whole(manifests: list[Manifest]) -> Iterator[str]:
             for rule in rules
         ):
             yield f"{where}the drain of a node counts as a failure"
+        if "backoffLimitPerIndex" in spec and not any(
+            rule["action"] == "FailIndex" and 2 in rule.get("onExitCodes", {}).get("values", ())
+            for rule in rules
+        ):
+            yield f"{where}a wrong command line is tried again"
         if subdomain := pod.get("subdomain"):
             service = services.get(subdomain, {"spec": {}})["spec"]
             if service.get("clusterIP") != "None" or not service.get("publishNotReadyAddresses"):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,23 @@ IMAGES = {
 }
 """Folder of each image's Dockerfile, and the target in it; the last stage when it has no name."""
 LOCKS = ROOT / "deploy" / "images"
+SOURCES = {
+    "generator": ("services/common", "services/generator"),
+    "generator-gpu": ("services/common", "services/generator"),
+    "compressor": ("services/common", "services/compressor"),
+    "trainer": ("trainer",),
+    "client": ("client", "services"),
+}
+"""Folders of what each image's program imports."""
+_QUANTIZE = {"nncf", "onnx", "skimage"}
+OPTIONAL = {
+    "generator": _QUANTIZE,
+    "generator-gpu": _QUANTIZE,
+    "compressor": {"bjontegaard", "ssimulacra2"},
+    "trainer": {"torch_fidelity"},
+    "client": {*_QUANTIZE, "openvino"},
+}
+"""Modules of extras that the image goes without: what needs them says so."""
 
 
 def dockerfile(image: str) -> str:
@@ -130,6 +149,38 @@ def test_the_locked_versions_are_those_that_the_project_accepts(name: str) -> No
         if version := locked.get(canonicalize_name(requirement.name)):
             assert requirement.specifier.contains(version), requirement
     assert ("torch" in locked) == (name == "trainer")
+
+
+def imported(folder: str) -> dict[str, str]:
+    """Returns the modules of other packages that a folder's sources import, each with a file that does."""
+    found: dict[str, str] = {}
+    for path in sorted((ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            found |= {name.partition(".")[0]: str(path.relative_to(ROOT)) for name in names}
+    ours = {"", "ganpress", "services", "client", "trainer"}
+    return {name: path for name, path in found.items() if name not in {*sys.stdlib_module_names, *ours}}
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_what_the_program_imports_is_locked(image: str) -> None:
+    """Each module that an image's program imports is of a package of its lock, or of an extra."""
+    name = image.removeprefix("ganpress-")
+    text = (LOCKS / f"{name}.txt").read_text(encoding="utf-8")
+    locked = set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+    if "onnxruntime" in locked:
+        locked.add("onnxruntime-gpu")  # what is installed here, in its place
+    packages = packages_distributions()
+    missing = {
+        module: path
+        for folder in SOURCES[name]
+        for module, path in imported(folder).items()
+        if not locked & {canonicalize_name(package) for package in packages.get(module, ())}
+    }
+    assert missing.keys() <= OPTIONAL[name], missing
 
 
 def test_the_build_context_is_what_the_wheel_needs() -> None:

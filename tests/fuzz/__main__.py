@@ -30,14 +30,23 @@ def main() -> None:
     parser.add_argument(
         "--keep", action="store_true", help="do not fuzz; keep the inputs that reach different code as corpus"
     )
+    parser.add_argument("--merge-flags", nargs=argparse.REMAINDER, default=[], help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if os.environ.get(_CHILD):
         from tests.fuzz.engine import fuzz
 
-        fuzz(arguments.target, arguments.seconds, is_interpreted=arguments.interpreted, merge=arguments.keep)
+        fuzz(
+            arguments.target,
+            arguments.seconds,
+            is_interpreted=arguments.interpreted,
+            merge=arguments.keep,
+            merge_flags=arguments.merge_flags,
+        )
         return
     if arguments.keep:
-        _run_child(0)
+        status, output = _run_child(0)
+        if status:
+            sys.exit(f"the corpus could not be merged:\n{output[-3000:]}")
         write_corpus(arguments.target)
         return
     deadline_s = time.monotonic() + arguments.seconds

@@ -16,11 +16,12 @@ _MAX_RSS_MB = 3000
 _INPUT_TIMEOUT_S = 600  # of a machine that does much else
 
 
-def fuzz(name: str, seconds: int, *, is_interpreted: bool, merge: bool) -> None:
+def fuzz(name: str, seconds: int, *, is_interpreted: bool, merge: bool, merge_flags: list[str]) -> None:
     """Fuzzes a target; does not return.
 
     What makes it fail is kept, one input for each place, and fuzzing goes on. With `merge` nothing is fuzzed:
-    the least inputs that reach what all together reach are put into the folder `kept`.
+    the least inputs that reach what all together reach are put into the folder `kept`. For that libFuzzer
+    starts itself again, with `merge_flags`.
     """
     if is_interpreted:
         os.environ["NUMBA_DISABLE_JIT"] = "1"
@@ -41,8 +42,7 @@ def fuzz(name: str, seconds: int, *, is_interpreted: bool, merge: bool) -> None:
     corpus, kept, found = (WORK / name / folder for folder in ("corpus", "kept", "found"))
     for folder in (corpus, kept, found):
         folder.mkdir(parents=True, exist_ok=True)
-    # Seeds are written by the codecs, whose compilation takes a minute: a corpus has descendants of them.
-    for data in [*(read_corpus(name) or target.seeds()), *read_regressions(name).values()]:
+    for data in [*target.seeds(), *read_corpus(name), *read_regressions(name).values()]:
         (corpus / name_of(data)).write_bytes(data)
     seen: set[str] = set()
 
@@ -65,8 +65,11 @@ def fuzz(name: str, seconds: int, *, is_interpreted: bool, merge: bool) -> None:
         "-reload=0",
         "-print_final_stats=1",
     ]
+    program = WORK / name / "merge.sh"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.fuzz {name} --keep --merge-flags "$@"\n')
+    program.chmod(0o755)
     folders = ["-merge=1", str(kept), str(corpus)] if merge else [str(corpus)]
-    atheris.Setup([sys.argv[0], *flags, *folders], run)
+    atheris.Setup([str(program), *(merge_flags or [*flags, *folders])], run)
     atheris.Fuzz()
 
 
@@ -85,5 +88,5 @@ def _kernels() -> list[str]:
     return [
         ".".join(path.relative_to(root).with_suffix("").parts)
         for path in (root / "services/compressor/codecs").rglob("*.py")
-        if re.search(r"^@(compiled|inner)\b|^import numba", path.read_text(), re.MULTILINE)
+        if re.search(r"^ *@(compiled|inner|lean)\b|^import numba", path.read_text(), re.MULTILINE)
     ]

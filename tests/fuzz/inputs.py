@@ -26,14 +26,15 @@ def read_corpus(target: str) -> list[bytes]:
 
 
 def write_corpus(target: str) -> None:
-    """Makes the inputs in the folder `kept` a target's corpus, the shortest ones; a zip file."""
+    """Makes the inputs in the folder `kept` a target's corpus, of all lengths alike; a zip file."""
     kept = [path.read_bytes() for path in (WORK / target / "kept").iterdir()]
-    chosen = sorted(kept, key=lambda data: (len(data), data))[:_MOST_KEPT]
+    short = [data for data in kept if len(data) <= _LONGEST_KEPT_BYTES]
+    short.sort(key=lambda data: (len(data), data))
+    chosen = short[:: max(1, -(-len(short) // _MOST_KEPT))]
     CORPUS.mkdir(exist_ok=True)
     with zipfile.ZipFile(CORPUS / f"{target}.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
         for data in chosen:
-            if len(data) <= _LONGEST_KEPT_BYTES:
-                file.writestr(zipfile.ZipInfo(name_of(data)), data, zipfile.ZIP_DEFLATED)
+            file.writestr(zipfile.ZipInfo(name_of(data)), data, zipfile.ZIP_DEFLATED)
 
 
 def read_regressions(target: str) -> dict[str, bytes]:

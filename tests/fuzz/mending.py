@@ -6,6 +6,7 @@ A checksum finds damage, not malice: whoever makes a hostile file gives it the r
 from __future__ import annotations
 
 import struct
+import tarfile
 import zlib
 
 from services.compressor.codecs import container
@@ -51,3 +52,26 @@ def mended_png(data: bytes) -> bytes:
         parts.append(data[offset:end] + struct.pack(">I", zlib.crc32(data[offset + 4 : end])))
         offset = end + 4
     return b"".join([*parts, data[offset:]])
+
+
+def mended_tar(data: bytes) -> bytes:
+    """Returns a plain tar with the checksums of its headers put right, as far as they follow each other."""
+    parts, offset = list[bytes](), 0
+    while any(header := data[offset : offset + tarfile.BLOCKSIZE]) and len(header) == tarfile.BLOCKSIZE:
+        blank = header[:148] + b" " * 8 + header[156:]
+        end = offset + tarfile.BLOCKSIZE + _data_bytes(header)
+        parts.append(b"%b%06o\0 %b" % (header[:148], sum(blank), header[156:]))
+        parts.append(data[offset + tarfile.BLOCKSIZE : end])
+        offset = end
+    return b"".join([*parts, data[offset:]])
+
+
+def _data_bytes(header: bytes) -> int:
+    """Returns how many bytes follow a header before the next one."""
+    try:
+        size: int = tarfile.nti(header[124:136])  # type: ignore[attr-defined]
+    except tarfile.HeaderError:
+        return 0
+    if size < 0 or header[156:157] in b"123456":
+        return 0
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE

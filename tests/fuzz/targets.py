@@ -10,7 +10,7 @@ _MODULES = {
     "codec_files": ("dct", "palette", "repack", "jpeg", "seed", "archive"),
     "image_files": ("images",),
     "model_files": ("card", "onnx"),
-    "text_files": ("tar", "plan", "experiment", "sidecar"),
+    "text_files": ("tar", "shard", "plan", "experiment", "sidecar"),
 }
 NAMES = [name for names in _MODULES.values() for name in names]
 """Names of all targets."""

@@ -1,11 +1,13 @@
-"""Targets: tars, plans of a study and of an experiment, and sidecars."""
+"""Targets: tars of images and of training data, plans of a study and of an experiment, and sidecars."""
 
 from __future__ import annotations
 
+import atexit
 import gzip
 import io
 import json
 import lzma
+import shutil
 import tarfile
 import tempfile
 from contextlib import suppress
@@ -16,25 +18,29 @@ from client.errors import InputError
 from client.experiment.plan.reading import parse_plan, read_plan, ready_made
 from client.samples import Rejected, Source
 from client.tarstream import BrokenTarError, PeekedFile, TarReader, is_tar, write_tar
+from tests.fuzz.mending import mended_tar
 from tests.fuzz.targets import Target
 from tests.helpers.images import png_file
 from trainer.config import PRESETS
+from trainer.data.errors import SourceError
+from trainer.data.tars import read_tars
 from trainer.errors import TrainerError
 from trainer.study.plan import plan_runs
 
 
 def read_tar(data: bytes) -> None:
     """Reads the images of a tar as commands do, and every member by itself."""
-    file = PeekedFile(io.BytesIO(data))
-    if not is_tar(file.head):
-        return
-    with suppress(BrokenTarError):
-        reader = TarReader(file)
-        for member in reader:
-            if member.isfile() and member.size <= len(data):
-                reader.read(member)
-    for sample in Source.of_stream(io.BytesIO(data)):
-        assert ".." not in sample.name.split("/") or isinstance(sample, Rejected)
+    for tar in {data, mended_tar(data)}:
+        file = PeekedFile(io.BytesIO(tar))
+        if not is_tar(file.head):
+            continue
+        with suppress(BrokenTarError):
+            reader = TarReader(file)
+            for member in reader:
+                if member.isfile() and member.size <= len(tar):
+                    reader.read(member)
+        for sample in Source.of_stream(io.BytesIO(tar)):
+            assert ".." not in sample.name.split("/") or isinstance(sample, Rejected)
 
 
 def _tars() -> list[bytes]:
@@ -71,7 +77,31 @@ def _tar(name: str) -> bytes:
     return file.getvalue()
 
 
-_PLAN = Path(tempfile.gettempdir()) / "ganpress-fuzz-plan.toml"
+_FOLDER = Path(tempfile.mkdtemp(prefix="ganpress-fuzz-"))
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+_SHARD, _PLAN = _FOLDER / "shard.tar", _FOLDER / "plan.toml"
+
+
+def read_shard(data: bytes) -> None:
+    """Reads a tar of images that are to be trained with."""
+    for tar in {data, mended_tar(data)}:
+        _SHARD.write_bytes(tar)
+        with suppress(SourceError):
+            for image in read_tars([str(_SHARD)], lambda _: True):
+                assert image.name
+
+
+def _shards() -> list[bytes]:
+    shard = io.BytesIO()
+    with write_tar(shard) as tar:
+        for name, data in (
+            ("1.jpg", b"jpg"),
+            ("1.cls", b"3"),
+            ("a/2.jpg", b"jpg"),
+            ("a/2.json", b'{"label": "suv"}'),
+        ):
+            tar.add(name, data)
+    return [shard.getvalue(), gzip.compress(shard.getvalue()), *_tars()]
 
 
 def plan(data: bytes) -> None:
@@ -108,6 +138,7 @@ def read_sidecar(data: bytes) -> None:
 
 TARGETS = (
     Target("tar", read_tar, _tars, max_bytes=16384),
+    Target("shard", read_shard, _shards, max_bytes=16384),
     Target("plan", plan, _plans, max_bytes=2048),
     Target("experiment", plan_experiment, _experiments, max_bytes=2048),
     Target(

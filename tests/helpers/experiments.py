@@ -38,7 +38,7 @@ def plan(images: Path, **changes: Any) -> dict[str, Any]:
         ],
         "codecs": [
             {"codec": "jpeg", "options": {"quality": [50, 85]}},
-            {"codec": "webp", "search": {"option": "quality", "low": 0, "equal_size_to": {"codec": "jpeg"}}},
+            {"codec": "webp", "equal_size_to": {"codec": "jpeg"}},
             {"codec": "png"},
         ],
         **changes,

@@ -14,14 +14,19 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms
 
 from services.compressor.codecs import get_codec
+from services.compressor.inputs import input_formats
+
+HEIC = Path(__file__).parents[1] / "golden/inputs/turned.heic"
+"""A photograph that no package of ours writes."""
 
 Form = Callable[[Image.Image, int], tuple[str, bytes]]
 
 
 def write_mixture(root: Path, photos: Path, count: int) -> set[str]:
-    """Writes `count` files below `root`, made from the photographs of a tar; returns those that are broken.
+    """Writes `count` files below `root`, made from the photographs of a tar; returns the unreadable ones.
 
-    Every form has its turn: a third of the files are the photographs as they are, the others variants.
+    Every form has its turn: a third of the files are the photographs as they are, the others variants. Broken
+    files cannot be read, nor those for which a plug-in is missing.
     """
     forms = list(_forms())
     broken = _broken()
@@ -36,7 +41,10 @@ def write_mixture(root: Path, photos: Path, count: int) -> set[str]:
             if number % 3:
                 form = forms[(number // 3 * 2 + number % 3 - 1) % len(forms)]
                 suffix, data = form(Image.open(io.BytesIO(data)), number)
-            _write(root / f"part{number % 7}/{number // 7 % 5}/{number:04d}{suffix}", data)
+            name = f"part{number % 7}/{number // 7 % 5}/{number:04d}{suffix}"
+            _write(root / name, data)
+            if suffix in (".heic", ".jxl") and suffix[1:] not in input_formats():
+                names.add(name)
     for number, (suffix, data) in enumerate(broken):
         name = f"part{number % 7}/broken{number}{suffix}"
         _write(root / name, data)
@@ -72,6 +80,8 @@ def _forms() -> Iterator[Form]:
         yield lambda image, _, suffix=suffix, name=name: (suffix, _animation(image, name))
     yield lambda image, _: (".webp", _file(image, "WEBP", quality=70))
     yield lambda image, _: (".avif", _file(image, "AVIF", speed=9))
+    yield lambda _, __: (".heic", HEIC.read_bytes())
+    yield lambda image, _: (".jxl", _file(image, "JXL") if "jxl" in input_formats() else b"\xff\x0a")
     yield lambda image, _: (".jp2", _file(image, "JPEG2000"))
     yield lambda image, _: (".bmp", _file(image, "BMP"))
     yield lambda image, _: (".tga", _file(image, "TGA"))

@@ -24,10 +24,7 @@ PLAN: dict[str, Any] = {
     "codecs": [
         {"codec": "jpeg", "options": {"quality": [30, 50, 70, 90]}},
         {"codec": "webp", "options": {"quality": [30, 50, 70, 90]}},
-        {
-            "codec": "webp",
-            "search": {"option": "quality", "equal_size_to": {"codec": "jpeg", "options": {"quality": 50}}},
-        },
+        {"codec": "webp", "equal_size_to": {"codec": "jpeg", "options": {"quality": 50}}},
         {"codec": "png"},
     ],
 }

@@ -91,7 +91,7 @@ async def server_process(
     finally:
         if process.returncode is None:
             process.kill()
-            await process.wait()
+            await process.communicate()  # a full pipe of stderr would keep wait() for ever
 
 
 @contextmanager

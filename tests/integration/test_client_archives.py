@@ -104,6 +104,7 @@ def test_damage_costs_one_member_and_is_told(made: Path, tmp_path: Path) -> None
         (("list", "nowhere.gpa"), "there is no file or folder 'nowhere.gpa'"),
         (("list", "x.png"), "the file is no GanPress archive: it does not begin with 89 47 50 41"),
         (("append", "x.png", "x.png"), "no GanPress archive"),
+        (("append", "s3://b/x.gpa", "x.png"), "s3://b/x.gpa: only an archive on this machine can grow"),
         (("extract", "new.gpa"), "the GanPress archive has version 9; this program reads version 1"),
         (("create", "x.png", "x.png"), "x.png is the input itself"),
         (("create", "new.gpa", "x.png"), "new.gpa exists: --force replaces it"),

@@ -63,6 +63,20 @@ def test_several_images_are_a_webdataset(tmp_path: Path) -> None:
     assert {path.name: path.read_bytes() for path in (tmp_path / "cars").iterdir()} == tar
 
 
+def test_generate_replaces_nothing_unasked(tmp_path: Path) -> None:
+    """What exists is refused before anything is drawn over it; --force replaces it."""
+    path, arguments = tmp_path / "car.png", ("generate", "--label", "suv", "--seed", 1, "-o")
+    path.write_bytes(b"mine")
+    refused = run_cli(*arguments, path)
+    assert (refused.exit_code, path.read_bytes()) == (1, b"mine")
+    assert f"{path} exists: --force replaces it" in refused.stderr
+    assert run_cli(*arguments, path, "--force").exit_code == 0
+    assert path.read_bytes().startswith(b"\x89PNG")
+    assert run_cli(*arguments, f"{tmp_path}/cars/").exit_code == 0
+    assert run_cli(*arguments, f"{tmp_path}/cars/").exit_code == 1
+    assert run_cli(*arguments, f"{tmp_path}/cars/", "--force").exit_code == 0
+
+
 def test_a_model_without_labels_has_keys_without() -> None:
     """The key of an unconditional image is model and seed."""
     assert "dogs-1.png" in read_tar(run_cli("generate", "--model", "dogs", "-n", 2, "--seed", 1).stdout)

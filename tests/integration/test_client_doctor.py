@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
-from tests.helpers.certificates import Authority
+from tests.helpers.certificates import Authority, Issued
 from tests.helpers.cli import run_cli
+from tests.helpers.models import write_model
+from tests.helpers.servers import server
 
 
 def test_sound():
@@ -32,5 +37,39 @@ def test_wrong(tmp_path):
     assert made.stderr == "error: 3 of 4 things are wrong\n"
     verdicts = {finding["what"]: finding for finding in json.loads(made.stdout)}
     assert verdicts["authority"]["verdict"] == "warning"
-    assert "it has ended, renew it" in verdicts["certificate"]["told"]
+    assert "renew it" in verdicts["certificate"]["told"]
     assert "cannot reach the generator at 127.0.0.1:1" in verdicts["generator"]["told"]
+
+
+@contextmanager
+def _generator(models: Path, issued: Issued | None = None, *options: str) -> Generator[str]:
+    files = ("--tls-certificate", str(issued.certificate), "--tls-key", str(issued.key)) if issued else ()
+    with server("services.generator", "--models", str(models), *files, *options) as address:
+        yield address
+
+
+def _told(*options: str | Path) -> str:
+    findings = json.loads(run_cli("doctor", "--json", *options).stdout)
+    return "\n".join(finding["told"] for finding in findings if finding["what"] == "generator")
+
+
+def test_handshakes(tmp_path):
+    """Why client and server do not come together is told in words: a certificate's end, TLS or plain text."""
+    authority, other = Authority(tmp_path / "a"), Authority(tmp_path / "b")
+    models = tmp_path / "models"
+    write_model(models, "dogs", 1, labels=(), seed=3)
+    with _generator(models, authority.issue("late", timedelta(days=-1))) as address:
+        assert "certificate has expired: renew it there" in _told(
+            "--generator", address, "--ca", authority.file
+        )
+        assert "it speaks TLS: give --ca" in _told("--generator", address)
+    with _generator(models, authority.issue("sound"), "--tls-client-ca", str(other.file)) as address:
+        told = _told("--generator", address, "--ca", authority.file)
+        assert "the certificate CN=sound ends" in told
+        assert "if it wants a certificate of yours" in told
+        assert "of its authority by --ca" in _told("--generator", address, "--ca", other.file)
+        mine = other.issue("me")
+        own = ("--certificate", mine.certificate, "--key", mine.key)
+        assert "drew" in _told("--generator", address, "--ca", authority.file, *own)
+    with _generator(models) as address:
+        assert "if it speaks plain text" in _told("--generator", address, "--ca", authority.file)

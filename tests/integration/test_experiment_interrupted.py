@@ -178,6 +178,7 @@ def test_ctrl_c_keeps_what_is_done(tmp_path: Path, plan_file: Path) -> None:
 def _rows(folder: Path) -> int:
     """Returns the number of cells that are done, without reading what is just being written."""
     with Rows([Store(str(folder))]) as rows:
+        assert rows.failures() == (0, "")
         return len(rows.finished()[0])
 
 

@@ -80,13 +80,34 @@ def test_a_plan_becomes_a_row_for_each_cell(tmp_path: Path, images: Path) -> Non
 
 
 def test_a_search_ends_within_the_size_of_the_other(tmp_path: Path, images: Path) -> None:
-    """The file is no larger than its target, and one more of the option would be, or there is no more."""
-    rows = results(run_plan(tmp_path, plan(images))).to_pylist()
-    found = [row for row in rows if row["codec"] == "webp"]
-    assert len(found) == 7
+    """The file is within its target; under one more of the option it would not be, or there is no more."""
+    codecs = [
+        {"codec": "jpeg", "options": {"quality": list(range(1, 101)), "optimize": True}},
+        {"codec": "jpeg", "options": {"optimize": True}, "equal_size_to": {"codec": "jpeg"}},
+    ]
+    rows = results(run_plan(tmp_path, plan(images, codecs=codecs, metrics=[]))).to_pylist()
+    found = [row for row in rows if row["target_bytes"]]
+    assert {row["setting"] for row in found} == {"size of jpeg, optimize=true"}
     for row in found:
+        sizes = [one["compressed_bytes"] for one in rows if one["image"] == row["image"]][:-1]
         quality = json.loads(row["options"])["quality"]
-        assert row["compressed_bytes"] <= row["target_bytes"] or quality == 0
+        assert row["compressed_bytes"] == sizes[quality - 1] <= row["target_bytes"]
+        assert quality == 100 or sizes[quality] > row["target_bytes"]
+
+
+def test_a_size_out_of_reach_is_a_row_with_its_reason(tmp_path: Path, images: Path) -> None:
+    """A codec whose smallest file is too large has an error that tells its size, and the rest goes on."""
+    codecs = [
+        {"codec": "webp", "options": {"quality": 0}},
+        {"codec": "jpeg", "equal_size_to": {"codec": "webp", "options": {"quality": 0}}},
+    ]
+    file = write_plan(tmp_path / "plan.yaml", plan(images, codecs=codecs))
+    result = run_cli("experiment", "run", file, "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    rows = results(tmp_path / "out").to_pylist()
+    assert [row["error"] is None for row in rows] == [True, False] * 7
+    assert "jpeg cannot reach" in rows[1]["error"]
+    assert "the closest is" in rows[1]["error"]
 
 
 def test_kept_images_are_those_that_the_rows_name(tmp_path: Path, images: Path) -> None:
@@ -188,6 +209,49 @@ def test_images_of_a_tar_grids_and_sizes(tmp_path: Path, images: Path) -> None:
     assert rows[2]["input_file"].endswith(".jpg")
 
 
+def test_the_trainers_figures_of_a_set_are_kept_and_shown(tmp_path: Path, images: Path) -> None:
+    """What `ganpress-trainer evaluate` wrote of a model is in sets.parquet and in the report."""
+    figures = [
+        {
+            "name": "kid_lite0",
+            "value": 0.61,
+            "spread": 0.02,
+            "real": -0.0015,
+            "chance": None,
+            "method": "MMD",
+        },
+        {"name": "cas_lite0", "value": 0.4, "spread": None, "real": 0.8, "method": "accuracy"},
+        {"name": "another", "value": 1.0, "method": "of no set"},
+    ]
+    evaluation = {"target": "runs/cars", "images": 1000, "seeds": 3, "figures": figures}
+    (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
+    sources = [
+        {"name": "measured", "kind": "generated", "model": "cars", "count": 3,
+         "evaluation": f"{tmp_path}/evaluation.json"},
+        {"name": "plain", "kind": "generated", "model": "dogs", "count": 1},
+    ]  # fmt: skip
+    out = run_plan(tmp_path, plan(images, sources=sources, codecs=[{"codec": "png"}]))
+    rows = pq.read_table(out / "sets.parquet").to_pylist()
+    assert [(row["source"], row["metric"], row["value"], row["spread"], row["real"]) for row in rows] == [
+        ("measured", "kid_lite0", 0.61, 0.02, -0.0015),
+        ("measured", "cas_lite0", 0.4, None, 0.8),
+    ]
+    assert {row["origin"] for row in rows} == {f"{tmp_path}/evaluation.json"}
+    report = run_cli("experiment", "report", out, "--format", "json")
+    assert report.exit_code == 0, report.stderr
+    blocks = [block for section in json.loads(report.stdout)["sections"] for block in section["blocks"]]
+    (table,) = (block["rows"] for block in blocks if block.get("table") == "sets")
+    assert [row["metric"] for row in table] == ["kid_lite0", "cas_lite0"]
+
+
+def test_results_without_loss_have_a_report(tmp_path: Path, images: Path) -> None:
+    """Where no setting loses anything the labels are compared under those that there are."""
+    out = run_plan(tmp_path, plan(images, codecs=[{"codec": "png"}], metrics=[]))
+    result = run_cli("experiment", "report", out)
+    assert result.exit_code == 0, result.stderr
+    assert 'id="chart-labels"' in (out / "report.html").read_text(encoding="utf-8")
+
+
 def test_what_fails_is_a_row_and_the_rest_goes_on(tmp_path: Path, images: Path) -> None:
     """A corrupt and an empty image have their errors under every setting; the exit code tells."""
     (images / "small" / "broken.jpg").write_bytes(jpeg_file(seed=9)[:300])
@@ -221,6 +285,18 @@ def test_what_fails_is_a_row_and_the_rest_goes_on(tmp_path: Path, images: Path) 
         ),
         ({"codecs": [{"codec": "jpeg", "options": {"qality": 5}}]}, "codec jpeg has no option 'qality'"),
         (
+            {"codecs": [{"codec": "png", "equal_size_to": {"codec": "jpeg"}}]},
+            "codec png has no option to search a size with: those that have are avif, dct, gif, jpeg,",
+        ),
+        (
+            {"codecs": [{"codec": "webp", "options": {"quality": 5}, "equal_size_to": {"codec": "jpeg"}}]},
+            "codecs[0].options.quality: equal_size_to searches quality: it cannot be among the options",
+        ),
+        (
+            {"codecs": [{"codec": "webp", "equal_size_to": {"codec": "jpeg", "options": {"quality": 0}}}]},
+            "codecs[0].equal_size_to.options.quality: jpeg option quality takes 1..100, not 0",
+        ),
+        (
             {"sources": [{"name": "x", "kind": "real", "images": "absent.tar"}]},
             "line 11, sources[0].images: there is no file or folder",
         ),
@@ -235,6 +311,34 @@ def test_what_fails_is_a_row_and_the_rest_goes_on(tmp_path: Path, images: Path) 
         (
             {"sources": [{"name": "x", "kind": "generated", "model": "cars", "labels": ["bus"]}]},
             "sources[0].labels: model cars has no label 'bus': its labels are coupe, sedan, suv",
+        ),
+        (
+            {
+                "sources": [
+                    {
+                        "name": "x",
+                        "kind": "generated",
+                        "model": "cars",
+                        "count": 3,
+                        "evaluation": "absent.json",
+                    }
+                ]
+            },
+            "line 13, sources[0].evaluation: there is no file ",
+        ),
+        (
+            {
+                "sources": [
+                    {
+                        "name": "x",
+                        "kind": "generated",
+                        "model": "cars",
+                        "count": 3,
+                        "evaluation": "readme.txt",
+                    }
+                ]
+            },
+            "readme.txt is no evaluation.json of `ganpress-trainer evaluate`",
         ),
         (
             {"perturbations": [{"zoom": 0}]},

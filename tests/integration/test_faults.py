@@ -212,6 +212,80 @@ def test_no_room_for_callers(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["callers.toml"]
 
 
+async def test_no_room_for_models(tmp_path):
+    """A new version for which the cache has no room is not served, and told; it is once there is room."""
+    root = tmp_path / "models"
+    write_model(root, "dogs", 1, labels=(), seed=3)
+    options = ["--models", f"local://{root}", "--model-cache", str(tmp_path / "cache"), "--watch-s", "0.2"]
+    async with server_process("services.generator", *options) as server:
+        pid = server._process.pid
+        listing = repository_pb.ListModelVersionsRequest()
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            stub, repository = GeneratorServiceStub(channel), ModelRepositoryServiceStub(channel)
+
+            async def told_of_new() -> tuple[int, str]:
+                versions = (await repository.ListModelVersions(listing)).versions
+                return next(
+                    ((found.state, found.reason) for found in versions if found.version == 2), (0, "")
+                )
+
+            before = await drawn(stub)
+            limits = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (1000, limits[1]))  # as a full disk
+            write_model(root, "dogs", 2, labels=(), seed=4)
+            while "File too large" not in (await told_of_new())[1]:
+                assert await drawn(stub) == before
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, limits)
+            while (await told_of_new())[0] != repository_pb.MODEL_STATE_READY:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+            assert await drawn(stub) != before
+        server.terminate()
+        assert await server.exit_code() == 0
+        assert "Traceback" not in server.log
+
+
+async def test_caller_vanishes(model_root, tmp_path, monkeypatch):
+    """The calls of a machine that vanishes without a word end, and its connection is closed."""
+    monkeypatch.setattr("services.common.server.KEEPALIVE_MS", 300)  # of 20,000
+    service = build_service(GeneratorSettings(models=model_root, watch_s=0))
+    server = Server([service], ServerOptions(grace_s=0))
+    host, port = (await server.start("127.0.0.1:0")).rsplit(":", 1)
+    reachable = asyncio.Event()
+    reachable.set()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(2**16):
+            await reachable.wait()  # then nothing passes any more, and nobody is told
+            writer.write(data)
+            await writer.drain()
+
+    ended = asyncio.Event()
+
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_server, of_server = await asyncio.open_connection(host, int(port))
+        there = asyncio.create_task(pass_on(reader, of_server))
+        with suppress(ConnectionError):
+            await pass_on(to_server, writer)
+        there.cancel()
+        ended.set()  # the server has closed the connection
+
+    proxy = await asyncio.start_server(connect, "127.0.0.1", 0)
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{proxy.sockets[0].getsockname()[1]}") as channel:
+        call = GeneratorServiceStub(channel).GenerateStream(
+            pb.GenerateStreamRequest(request=request(100_000))
+        )
+        await call.read()
+        assert server._interceptor.calls
+        reachable.clear()
+        while server._interceptor.calls:  # noqa: ASYNC110 - it is the server's, which tells nobody
+            await asyncio.sleep(0.05)
+        reachable.set()
+        await ended.wait()
+        call.cancel()
+    proxy.close()
+    await server.stop()
+
+
 async def test_out_of_memory(tmp_path):
     """A batch for which there is no memory is drawn in smaller ones; without any, its calls alone fail."""
     write_model(tmp_path, "dogs", 1, labels=(), seed=3, image_size_px=256, width=16)

@@ -15,7 +15,7 @@ from tests.helpers.models import write_model
 from tests.helpers.servers import server_process
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PROGRAM = REPOSITORY / "tests/node"
+PROGRAM = REPOSITORY / "examples/node"
 
 
 @pytest.fixture(scope="session")

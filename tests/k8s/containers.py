@@ -52,8 +52,20 @@ class Containers:
         assert not check or done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
         return done.stdout
 
+    def output(self, *command: str, given: bytes = b"") -> bytes:
+        """Returns what a command in the namespace writes, given bytes to read.
+
+        Raises:
+            AssertionError: It failed; the message is what it said.
+        """
+        done = subprocess.run(
+            [*self._enter, *command], env=self.environment, input=given, capture_output=True, check=False
+        )
+        assert done.returncode == 0, f"{' '.join(command)}:\n{done.stderr.decode()}"
+        return done.stdout
+
     def start(
-        self, command: Sequence[str], env: Mapping[str, str], output: BinaryIO
+        self, command: Sequence[str], env: Mapping[str, str], output: BinaryIO | int
     ) -> subprocess.Popen[bytes]:
         """Starts a command in the namespace that writes to a file."""
         return subprocess.Popen([*self._enter, *command], env={**self.environment, **env}, stdout=output)
@@ -61,6 +73,20 @@ class Containers:
     def inspect(self, container: str) -> dict[str, Any]:
         """Returns what podman knows of a container."""
         return json.loads(self.run("podman", "inspect", container))[0]
+
+    def compilers(self, image: str) -> str:
+        """Returns the paths of compilers in an image, a line each."""
+        script = "for name in gcc cc c++ clang as ld make; do command -v $name; done; true"
+        return self.run(
+            "podman", "run", "--rm", "--network", "none", "--entrypoint", "sh", image, "-c", script
+        )
+
+    def packages(self, image: str) -> set[str]:
+        """Returns the names of the Python packages in an image, by the SBOM that its label names."""
+        (known,) = json.loads(self.run("podman", "image", "inspect", image))
+        sbom = known["Labels"]["ganpress.sbom"]
+        read = ("podman", "run", "--rm", "--network", "none", "--entrypoint", "cat", image, sbom)
+        return {component["name"] for component in json.loads(self.run(*read))["components"]}
 
     def build_base(self, folder: Path) -> None:
         """Makes the base image, unless it is there."""

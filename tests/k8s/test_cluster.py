@@ -2,44 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytestmark = pytest.mark.k8s
+from tests.k8s.isolated import report_of
 
-_TOOLS = ("unshare", "nsenter", "setpriv", "ip", "nft", "dnsmasq", "mount")
-_NAMESPACES = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-_LIMIT_S = 900
+pytestmark = pytest.mark.k8s
 
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
     """What the emulation says after a short run."""
-    if missing := [tool for tool in _TOOLS if not shutil.which(tool)]:
-        pytest.skip(f"the emulated cluster needs {', '.join(missing)}")
-    if os.geteuid() != 0:
-        pytest.skip("the emulated cluster needs root, to make network namespaces")
-    root = str(Path(__file__).resolve().parents[2])
-    command = [*_NAMESPACES, sys.executable, "-m", "tests.k8s.emulation"]
-    options = ["--rate", "40", "--seconds", "30", "--pause", "2", "--connection-age", "5"]
-    path = {"PYTHONPATH": os.pathsep.join([root, *sys.path])}
-    done = subprocess.run(
-        [*command, *options],
-        cwd=root,
-        env=os.environ | path,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=_LIMIT_S,
-        check=True,
-    )
-    return json.loads(done.stdout)
+    options = ("--rate", "40", "--seconds", "30", "--pause", "2", "--connection-age", "5")
+    return report_of("tests.k8s.emulation", *options)
 
 
 def test_no_call_is_lost(report: dict[str, Any]) -> None:

@@ -26,5 +26,5 @@ def resume(run: Path, epochs: float | None, minutes: float | None) -> None:
     kept = load_config(run)
     ends = {"epochs": epochs, "minutes": minutes}
     config = dataclasses.replace(kept, **{name: value for name, value in ends.items() if value is not None})
-    with processes(config.device) as group:
+    with processes(config) as group:
         run_to_end(runs.resume(data_of_run(run).split(), run, group=group, config=config))

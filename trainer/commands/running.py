@@ -13,16 +13,20 @@ import click
 
 from trainer.cli import EXIT_ERROR, EXIT_INTERRUPTED
 from trainer.commands.display import watching
-from trainer.distributed import Group, joined, pick_device
+from trainer.config import Config
+from trainer.distributed import Group, joined, pick_device, require_compiler
 from trainer.errors import TrainerError
 from trainer.loop import Trainer, Watcher
 
 
 @contextmanager
-def processes(device: str) -> Iterator[Group]:
+def processes(config: Config) -> Iterator[Group]:
     """Gives the processes that train together; of a mistake that all of them find, only the first speaks."""
-    with joined(pick_device(device)) as group:
+    device = pick_device(config.device)
+    with joined(device) as group:
         try:
+            if config.compile:
+                require_compiler(device)
             yield group
         except (TrainerError, OSError):
             if group.is_first:

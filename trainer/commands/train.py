@@ -90,7 +90,7 @@ def train(
             read(Path(folder))
         return
     runs.require_new(run)
-    with processes(config.device) as group:
+    with processes(config) as group:
         group.on_first(read, run)
         dataset = open_or_prepare(
             data, run, size_px=config.image_size_px, channels=config.channels, options=data_options

@@ -47,15 +47,38 @@ class _Member(tarfile.TarInfo):
     def fromtarfile(cls, tarfile: tarfile.TarFile) -> _Member:
         """Returns the next header; anything but a header or the mark of the end is an error."""
         try:
-            return super().fromtarfile(tarfile)
+            member = super().fromtarfile(tarfile)
         except _END_OR_ERROR:
             raise
         except HeaderError as error:
             raise ReadError(f"{error} where a file or the end of the archive should be") from error
+        if member.type not in SUPPORTED_TYPES or member.issparse() or member.size < 0:
+            raise ReadError(
+                f"{member.name or 'a file without a name'} is of type {member.type.decode('latin-1')!r} and "
+                f"{member.size} bytes, which is no plain file, folder or link"
+            )
+        return member
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Member:
+        """Returns a header; tarfile would read into memory whatever one of these kinds announces."""
+        header = super().frombuf(buf, encoding, errors)
+        if header.type in _DESCRIPTIONS and not 0 <= header.size <= _LONGEST_DESCRIPTION_BYTES:
+            raise ReadError(f"a name or description of {header.size} bytes")
+        return header
 
 
-HeaderError, ReadError = tarfile.HeaderError, tarfile.ReadError
+HeaderError, ReadError, SUPPORTED_TYPES = tarfile.HeaderError, tarfile.ReadError, tarfile.SUPPORTED_TYPES
 _END_OR_ERROR = (tarfile.EOFHeaderError, tarfile.SubsequentHeaderError)  # pyright: ignore[reportAttributeAccessIssue]
+# As client/tarstream.py has them, which the trainer may not import.
+_DESCRIPTIONS = {
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+}
+_LONGEST_DESCRIPTION_BYTES = 1 << 20
 
 
 def _members(location: str) -> Iterator[tuple[str, bytes]]:
@@ -68,6 +91,8 @@ def _members(location: str) -> Iterator[tuple[str, bytes]]:
                     tar.members.clear()  # pyright: ignore[reportAttributeAccessIssue] - otherwise all are kept
                     if file := tar.extractfile(member) if member.isfile() else None:
                         last = member.name.removeprefix("./")
+                        if not PurePosixPath(last).name:
+                            raise ReadError("a file without a name")
                         yield last, file.read()
                         count += 1
         except MemoryError:
@@ -115,7 +140,7 @@ def _label_beside(files: dict[str, bytes], location: str) -> str | None:
                 return data.decode().strip()
             if suffix == ".json" and (label := _label_in(json.loads(data))) is not None:
                 return label
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise SourceError(f"{name} in {location} is not readable: {error}") from error
     return None
 

@@ -17,6 +17,7 @@ from trainer.data.decode import decode
 from trainer.data.errors import UnusableError
 from trainer.data.options import DataOptions
 from trainer.data.sources import read_source
+from trainer.label_weights import label_feed
 from trainer.metrics import MetricsError
 from trainer.sampling import BATCH_SIZE, Weights, draw, load_generator, to_uint8
 
@@ -121,7 +122,7 @@ class ExportedTarget(_GeneratorTarget):
         images = []
         for start in range(0, len(labels), BATCH_SIZE):
             batch = slice(start, start + BATCH_SIZE)
-            feeds = {"z": z[batch], "label": labels[batch]}
+            feeds = {"z": z[batch], "label": label_feed(self._session, labels[batch])}
             (image,) = self._session.run(["image"], {name: feeds[name] for name in inputs})
             images.append(to_uint8(np.asarray(image)))
         return np.concatenate(images)

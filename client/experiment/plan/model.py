@@ -126,25 +126,6 @@ class CodecSetting(_Model):
     """The codec's options; those left out take its defaults."""
 
 
-class Search(_Model):
-    """Looks for the best value of an option under which the file is no larger than another setting's."""
-
-    option: str
-    """Whole-numbered option that makes files larger as it grows, such as quality or k."""
-    low: int = Field(1, ge=0)
-    """Smallest value; taken when even its file is too large."""
-    high: int = Field(100, ge=1)
-    """Largest value."""
-    equal_size_to: CodecSetting
-    """Setting whose file for the same image must not be exceeded."""
-
-    @model_validator(mode="after")
-    def _range_is_one(self) -> Self:
-        if self.low >= self.high:
-            raise ValueError(f"low ({self.low}) must be below high ({self.high})")
-        return self
-
-
 class CodecEntry(_Model):
     """A codec under every combination of the values of its options."""
 
@@ -152,14 +133,8 @@ class CodecEntry(_Model):
     """Codec name, as `client codecs` lists them."""
     options: dict[str, OptionValue | list[OptionValue]] = {}
     """The codec's options; of a list every value is tried."""
-    search: Search | None = None
-    """Find the value of one more option for each image."""
-
-    @model_validator(mode="after")
-    def _search_is_apart(self) -> Self:
-        if self.search and self.search.option in self.options:
-            raise ValueError(f"search looks for {self.search.option}: it cannot be among the options")
-        return self
+    equal_size_to: CodecSetting | None = None
+    """Search for each image the best file that is no larger than another setting's."""
 
     def combinations(self) -> Iterator[dict[str, OptionValue]]:
         """Yields the options of each setting."""

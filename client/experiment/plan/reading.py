@@ -20,7 +20,6 @@ from client.experiment.plan.model import (
     Grid,
     Plan,
     RealSource,
-    Search,
 )
 from client.experiment.plan.perturbation import Perturbation
 
@@ -185,7 +184,6 @@ _MODELS: dict[str, type[BaseModel]] = {
     "generated": GeneratedSource,
     "change": Perturbation,
     "grid": Grid,
-    "search": Search,
     "equal_size_to": CodecSetting,
 }
 _BRANCHES = ("real", "generated", "change", "none", "int", "bool", "float", "str")

@@ -37,6 +37,7 @@ class Results:
     @cached_property
     def _connection(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect()
+        connection.execute("set enable_progress_bar = false")  # it would go to stdout
         connection.register("cells", self.cells)
         connection.execute("create view good as select * from cells where error is null")
         connection.execute("create view plain as select * from good where perturbation = 'none'")

@@ -10,7 +10,7 @@ from client.experiment.report.groups import Source
 from client.experiment.report.measures import SEARCH, Families, bootstrap
 
 _SHOWN = 4
-"""Settings in the charts; more would hide each other."""
+"""Curves in the charts; more would hide each other."""
 
 
 def label_table(results: Results) -> Table | None:
@@ -41,7 +41,9 @@ def label_table(results: Results) -> Table | None:
 
 def label_chart(results: Results, sources: Sequence[Source], families: Families) -> Chart | None:
     """Returns bits per pixel and quality of each label; None when no source has several labels."""
-    shown = _settings(results)
+    shown = _settings(results, families)
+    if not shown:  # nothing but searches
+        return None
     panels: list[Panel] = []
     for source in sources:
         rows = results.query(
@@ -68,8 +70,8 @@ def label_chart(results: Results, sources: Sequence[Source], families: Families)
 
 
 def perturbation_chart(results: Results, sources: Sequence[Source], families: Families) -> Chart | None:
-    """Returns how perturbations change size and quality against the same image as it was; None withoutany."""
-    shown = _settings(results)
+    """Returns how perturbations change size and quality against the same image as it was; None without."""
+    shown = _settings(results, families)
     panels: list[Panel] = []
     for source in sources:
         rows = results.query(
@@ -124,16 +126,16 @@ def perturbation_table(results: Results) -> Table | None:
     return Table("perturbations", "Means of the changes.", columns, rows) if rows else None
 
 
-def _settings(results: Results) -> list[tuple[str, str]]:
-    """Returns the first lossy setting of each codec, in the plan's order."""
+def _settings(results: Results, families: Families) -> list[tuple[str, str]]:
+    """Returns the first lossy setting of each curve, in the plan's order; without any, of all settings."""
     rows = results.query(
-        "select codec, setting from plain where not starts_with(setting, $search) group by codec, setting "
-        "having not bool_and(isinf(psnr_rgb_db)) order by min(cell_index)",
+        "select codec, setting, not coalesce(bool_and(isinf(psnr_rgb_db)), true) from plain "
+        "where not starts_with(setting, $search) group by codec, setting order by min(cell_index)",
         search=SEARCH,
     )
     first: dict[str, tuple[str, str]] = {}
-    for codec, setting in rows:
-        first.setdefault(codec, (codec, setting))
+    for codec, setting, _ in [row for row in rows if row[2]] or rows:
+        first.setdefault(families.name(codec, setting), (codec, setting))
     return list(first.values())[:_SHOWN]
 
 

@@ -47,11 +47,17 @@ def table_text(table: Table) -> str:
     head = [f"{column.group}: {column.title}" if column.group else column.title for column in table.columns]
     rules = ["---:" if column.is_number else "---" for column in table.columns]
     rows = [
-        [_plain(column.text(value)) for column, value in zip(table.columns, row, strict=True)]
+        [_cell(column.text(value)) for column, value in zip(table.columns, row, strict=True)]
         for row in table.rows
     ]
     lines = "\n".join(f"| {' | '.join(line)} |" for line in [head, rules, *rows])
     return f"{table.caption}\n\n{lines}"
+
+
+def _cell(text: str) -> str:
+    """Returns a cell, with what is bold kept so."""
+    bold = re.fullmatch(r"\*\*(.+?)\*\*(.*)", text, re.DOTALL)
+    return f"**{_plain(bold[1])}**{_plain(bold[2])}" if bold else _plain(text)
 
 
 def _plain(text: str) -> str:

@@ -28,7 +28,7 @@ def viewer(results: Results, sources: Sequence[Source]) -> Viewer | None:
     """Returns the viewer of the kept images, some of each source; None when the plan kept none.
 
     The sources take turns, so that all have their first image before one has its second, until the pictures
-    would be too many bytes.
+    would be too many bytes. Of a first image with too many results every n-th is shown.
     """
     kept = {source.name: _kept(results, source) for source in sources}
     comparisons: list[tuple[str, int, Comparison]] = []
@@ -38,13 +38,28 @@ def viewer(results: Results, sources: Sequence[Source]) -> Viewer | None:
             if turn >= len(kept[source.name]):
                 continue
             comparison = _comparison(results, source, kept[source.name][turn])
-            size_bytes = sum(len(one.data) for one in (comparison.original, *comparison.results))
-            if size_bytes <= room:
+            if turn == 0:
+                comparison = _thinned(comparison, room)
+            if (size_bytes := _size_bytes(comparison)) <= room:
                 room -= size_bytes
                 comparisons.append((source.name, turn, comparison))
     order = [source.name for source in sources]
     comparisons.sort(key=lambda one: (order.index(one[0]), one[1]))
     return Viewer([comparison for _, _, comparison in comparisons]) if comparisons else None
+
+
+def _thinned(comparison: Comparison, room: int) -> Comparison:
+    """Returns the comparison with as many results, evenly taken, as there is room for; at least one."""
+    results = comparison.results
+    for step in range(1, len(results) + 1):
+        thinned = Comparison(comparison.title, comparison.original, results[::step])
+        if _size_bytes(thinned) <= room:
+            return thinned
+    return comparison
+
+
+def _size_bytes(comparison: Comparison) -> int:
+    return sum(len(one.data) for one in (comparison.original, *comparison.results))
 
 
 def _kept(results: Results, source: Source) -> list[str]:

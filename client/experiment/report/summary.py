@@ -26,6 +26,7 @@ def summary(
         _scope(results, sources),
         *(_beside(sources, means, kind) for kind in ("real", "generated")),
         _largest_label_effect(results),
+        _largest_change(results),
         _failed(results),
     ]
     return [*([Text(lead, "lead")] if lead else []), Points([point for point in points if point])]
@@ -91,8 +92,7 @@ def _scope(results: Results, sources: Sequence[Source]) -> str:
     share = "" if cells == results.manifest.cells else f" of {results.manifest.cells:,}"
     return (
         f"**{cells:,}**{share} cells: **{real:,}** photographs and **{drawn:,}** generated images in "
-        f"{len(sources)} "
-        f"sets, under {settings} settings."
+        f"{len(sources)} {'set' if len(sources) == 1 else 'sets'}, under {settings} settings."
     )
 
 
@@ -129,6 +129,24 @@ def _largest_label_effect(results: Results) -> str:
         f"The label matters most in {source}: under `{REFERENCE}` a {high_label} takes **{high:.2f}** bits "
         "per pixel, a "
         f"{low_label} **{low:.2f}**."
+    )
+
+
+def _largest_change(results: Results) -> str:
+    """Says which change of the images does most to sizes."""
+    rows = results.query(
+        "select p.perturbation, codec, setting, source, "
+        "avg(100 * (p.compressed_bytes / n.compressed_bytes - 1)) "
+        "from good p join plain n using (source, image, codec, setting) where p.perturbation <> 'none' "
+        "group by all order by abs(avg(p.compressed_bytes / n.compressed_bytes - 1)) desc, "
+        "min(p.cell_index) limit 1"
+    )
+    if not rows:
+        return ""
+    change, codec, setting, source, percent = rows[0]
+    return (
+        f"Of the changes `{change}` does most to sizes: **{minus(f'{percent:+.0f}')} %** under "
+        f"`{codec} {setting}` on {source}."
     )
 
 

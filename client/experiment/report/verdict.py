@@ -25,7 +25,7 @@ class Contender:
     """A codec that was searched for the size of the reference, or the reference itself."""
 
     codec: str
-    """Its name."""
+    """Its name, with the options that were set beside the one searched."""
     reached: int
     """Images for which it reached the size."""
     size_percent: float
@@ -69,7 +69,8 @@ def equal_size(results: Results, sources: Sequence[Source]) -> list[EqualSize]:
     columns = ", ".join(f"{one.column}" for one in MEASURES)
     named = {source.name: source for source in sources}
     rows = results.query(
-        f"select source, setting, codec, image, compressed_bytes / target_bytes, {columns} from plain "
+        "select source, split_part(setting, ', ', 1), trim(codec || ' ' || split_part(setting, ', ', 2)), "
+        f"image, compressed_bytes / target_bytes, {columns} from plain "
         "where target_bytes is not null order by cell_index"
     )
     references = results.query(
@@ -211,7 +212,7 @@ def _series(comparison: EqualSize, one: Contender, families: Families) -> Series
     gaps = {m.column: comparison.difference(one, comparison.contenders[0], m) for m in comparison.measures}
     return Series(
         one.codec,
-        families.hue(one.codec),
+        families.hue(one.codec.split()[0]),
         [0],
         {name: [gap.mean if gap else None] for name, gap in gaps.items()},
         [one.codec],

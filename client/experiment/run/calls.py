@@ -14,6 +14,7 @@ from ganpress.v1.compressor_service_pb2 import (
     DecompressResponse,
 )
 from ganpress.v1.compressor_service_pb2_grpc import CompressorServiceStub
+from ganpress.v1.goal_pb2 import Goal
 from ganpress.v1.image_pb2 import IMAGE_FORMAT_RAW_U8
 from tenacity import AsyncRetrying, RetryCallState, wait_random_exponential
 
@@ -29,6 +30,8 @@ _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED, grpc.StatusCode.C
 _BUSY = (grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.DEADLINE_EXCEEDED)
 """It may have too much to do, or the request is too much for it: a few attempts tell."""
 _ATTEMPTS_WHEN_BUSY = 6
+_ENCODES_FOR_A_GOAL = 9
+"""Most files that the compressor writes for one answer (goal.proto)."""
 _WAIT_S = wait_random_exponential(multiplier=0.2, max=5)
 
 
@@ -63,9 +66,11 @@ class Calls:
             raise
         raise AssertionError("tenacity raises the last error")
 
-    async def compress(self, image: bytes, options: CodecOptions) -> CompressResponse:
+    async def compress(
+        self, image: bytes, options: CodecOptions, goal: Goal | None = None
+    ) -> CompressResponse:
         """Compresses an image file; nothing but its size is measured."""
-        request = compress_request(image, options, skip_metrics=True)
+        request = compress_request(image, options, skip_metrics=True, goal=goal)
         return await self.patiently(lambda: self._compress(request))
 
     async def decompress(self, data: bytes) -> DecompressResponse:
@@ -76,7 +81,8 @@ class Calls:
 
     async def _compress(self, request: CompressRequest) -> CompressResponse:
         connection = await self.client.connect("compressor")
-        call = CompressorServiceStub(connection.channel).Compress(request, timeout=self.client.timeout_s)
+        timeout_s = self.client.timeout_s * (_ENCODES_FOR_A_GOAL if request.HasField("goal") else 1)
+        call = CompressorServiceStub(connection.channel).Compress(request, timeout=timeout_s)
         return await answered(call, connection.peer)
 
     async def _decompress(self, request: DecompressRequest) -> DecompressResponse:

@@ -59,6 +59,23 @@ def open_data_set(location: str) -> DataSet:
         raise InputError(f"cannot read {location}: {error.strerror or error}") from error
 
 
+def read_file(location: str) -> bytes:
+    """Returns the content of the file at a path or URL.
+
+    Raises:
+        InputError: There is none, or it cannot be read.
+    """
+    try:
+        fs, path = cast("tuple[Any, str]", cast("Any", fsspec).url_to_fs(location))
+        return fs.cat_file(path)
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {location!r}") from error
+    except (ImportError, ValueError) as error:
+        raise InputError(f"cannot read {location}: {error}") from error
+    except OSError as error:
+        raise InputError(f"cannot read {location}: {error.strerror or error}") from error
+
+
 class _File(DataSet):
     def __init__(self, fs: Any, path: str) -> None:
         self._fs, self._path = fs, path

@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 
 from ganpress.v1.generator_service_pb2 import ModelSummary
+from ganpress.v1.model_card_pb2 import ModelCard
 
 from client.api import GanpressClient
 from client.errors import GanpressError, InputError, ServiceError
 from client.experiment.plan.model import GeneratedSource, Plan, RealSource
 from client.experiment.plan.reading import PlanFile
-from client.experiment.run.data_set import DataSet, open_data_set
+from client.experiment.run.data_set import DataSet, open_data_set, read_file
+from client.experiment.store.figures import Figure, figures_of_card, figures_of_evaluation
 from client.experiment.store.manifest import SourceEntry
 
 
@@ -46,6 +48,10 @@ class Images:
     """Where real images are read; None of generated ones."""
     truncation: float | None = None
     """Truncation that generated ones are drawn with."""
+    figures: Sequence[Figure] = ()
+    """The trainer's figures of what the model draws."""
+    figures_origin: str = ""
+    """Where they are from: `model card`, or a file."""
 
 
 async def find_images(client: GanpressClient, plan_file: PlanFile) -> tuple[list[Images], list[str]]:
@@ -155,7 +161,18 @@ async def _generated(client: GanpressClient, source: GeneratedSource, plan: Plan
             "architecture": card.architecture or None,
         }
     )
-    return Images(source, entry, items, None, truncation=source.truncation or 1.0)
+    figures, origin = _figures(source, plan, card)
+    return Images(source, entry, items, None, source.truncation or 1.0, figures, origin)
+
+
+def _figures(source: GeneratedSource, plan: Plan, card: ModelCard) -> tuple[list[Figure], str]:
+    if not source.evaluation:
+        return figures_of_card(card), "model card"
+    location = locate(plan.data, source.evaluation)
+    try:
+        return figures_of_evaluation(read_file(location), location), location
+    except InputError as error:
+        raise _SourceError("evaluation", str(error)) from error
 
 
 def _labels(source: GeneratedSource, model: ModelSummary) -> list[str]:

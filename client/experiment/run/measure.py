@@ -80,9 +80,9 @@ async def measure(
 async def _compress(
     calls: Calls, given: Input, setting: Setting
 ) -> tuple[CompressResponse, CodecOptions, int | None]:
-    if not setting.search:
+    if not setting.equal_size_to:
         return await calls.compress(given.data, setting.message), setting.message, None
-    found = await search(calls, given, setting, setting.search)
+    found = await search(calls, given, setting, setting.equal_size_to)
     return found.response, found.message, found.target_bytes
 
 

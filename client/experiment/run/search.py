@@ -1,4 +1,4 @@
-"""Finds the best value of an option under which a file is as small as another."""
+"""Finds the best file that is no larger than another setting's."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 from ganpress.v1.codec_pb2 import CodecOptions
 from ganpress.v1.compressor_service_pb2 import CompressResponse
+from ganpress.v1.goal_pb2 import Goal
 
 from client.experiment.run.calls import Calls
 from client.experiment.run.inputs import Input
-from client.experiment.run.settings import EqualSize, Setting
+from client.experiment.run.settings import Setting
 
 
 @dataclass(frozen=True)
@@ -21,33 +22,19 @@ class Found:
     message: CodecOptions
     """The setting that made it."""
     target_bytes: int
-    """Size that it was to stay under."""
+    """Size that it is within."""
 
 
-async def search(calls: Calls, given: Input, setting: Setting, wanted: EqualSize) -> Found:
-    """Returns an image under the largest value of the option whose file is within the reference's size.
-
-    Files are taken to grow with the option. When even the smallest value makes too large a file, that one
-    is returned: its size tells.
+async def search(calls: Calls, given: Input, setting: Setting, reference: CodecOptions) -> Found:
+    """Returns the best file of an image that is no larger than the reference's, as the compressor finds it.
 
     Raises:
-        ServiceError: The compressor refuses an image or a setting.
+        ServiceError: The compressor refuses the image, or no file of this codec is so small.
     """
-    target_bytes = await _reference_bytes(calls, given, wanted.reference)
-    low, high = wanted.low, wanted.high
-    best: Found | None = None
-    while low <= high:
-        value = (low + high) // 2
-        message = setting.with_option(value)
-        response = await calls.compress(given.data, message)
-        if len(response.data) <= target_bytes:
-            best, low = Found(response, message, target_bytes), value + 1
-        else:
-            high = value - 1
-    if best:
-        return best
-    message = setting.with_option(wanted.low)
-    return Found(await calls.compress(given.data, message), message, target_bytes)
+    target_bytes = await _reference_bytes(calls, given, reference)
+    response = await calls.compress(given.data, setting.message, Goal(target_bytes=target_bytes))
+    message = setting.with_found(response.goal.setting, response.goal.setting_value)
+    return Found(response, message, target_bytes)
 
 
 async def _reference_bytes(calls: Calls, given: Input, reference: CodecOptions) -> int:

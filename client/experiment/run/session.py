@@ -16,12 +16,10 @@ from client.experiment.plan.model import GeneratedSource
 from client.experiment.plan.perturbation import Perturbation
 from client.experiment.plan.reading import PlanFile
 from client.experiment.run.calls import Calls
-from client.experiment.run.data_set import open_data_set
-from client.experiment.run.items import Images, find_images, locate
+from client.experiment.run.items import Images, find_images
 from client.experiment.run.progress import RunProgress, run_progress
 from client.experiment.run.runner import Experiment, Runner
 from client.experiment.run.settings import resolve_settings
-from client.experiment.store.figures import figures_of_card, figures_of_evaluation
 from client.experiment.store.folder import Store
 from client.experiment.store.journal import Journal, Shard
 from client.experiment.store.manifest import FILE, Manifest, SettingEntry, read_manifest
@@ -89,7 +87,7 @@ async def run_experiment(
         ServiceGoneError: A service stayed away.
     """
     await asyncio.to_thread(_claim, store, manifest_of(experiment, options.command))
-    await _write_sets(client, experiment, store)
+    await asyncio.to_thread(_write_sets, experiment, store)
     with Rows([store]) as rows:
         done, failed = rows.finished()
     done |= set() if options.retry_failed else failed
@@ -156,27 +154,18 @@ def _claim(store: Store, manifest: Manifest) -> None:
         )
 
 
-async def _write_sets(client: GanpressClient, experiment: Experiment, store: Store) -> None:
+def _write_sets(experiment: Experiment, store: Store) -> None:
     """Writes the trainer's figures of the sets of generated images."""
-    rows = [row for images in experiment.images for row in await _set_rows(client, experiment, images)]
-    if rows and not await asyncio.to_thread(store.exists, SETS):
+    rows = [row for images in experiment.images for row in _set_rows(experiment, images)]
+    if rows and not store.exists(SETS):
         parquet = cast("Any", import_module("pyarrow.parquet"))
         file = BytesIO()
         parquet.write_table(to_table(rows, SetRow), file)
-        await asyncio.to_thread(store.put, SETS, file.getvalue())
+        store.put(SETS, file.getvalue())
 
 
-async def _set_rows(client: GanpressClient, experiment: Experiment, images: Images) -> list[SetRow]:
-    source, entry = images.source, images.entry
-    if not isinstance(source, GeneratedSource):
-        return []
-    if source.evaluation:
-        origin = locate(experiment.plan.data, source.evaluation)
-        data_set = await asyncio.to_thread(open_data_set, origin)
-        figures = figures_of_evaluation(await asyncio.to_thread(data_set.read, ""), origin)
-    else:
-        origin = "model card"
-        figures = figures_of_card(await client.get_model(entry.model or "", entry.model_version or 0))
+def _set_rows(experiment: Experiment, images: Images) -> list[SetRow]:
+    entry = images.entry
     return [
         SetRow(
             plan_digest=experiment.digest,
@@ -189,7 +178,7 @@ async def _set_rows(client: GanpressClient, experiment: Experiment, images: Imag
             spread=figure.spread,
             real=figure.real,
             method=figure.method,
-            origin=origin,
+            origin=images.figures_origin,
         )
-        for figure in figures
+        for figure in images.figures
     ]

@@ -8,29 +8,15 @@ from dataclasses import dataclass
 from ganpress.v1.codec_pb2 import CodecInfo, CodecOptions
 
 from client.api import GanpressClient
-from client.codec_options import ALIASES, OptionValue, build_options, codec_names, option_names, options_given
+from client.codec_options import ALIASES, OptionValue, build_options, codec_names, options_given
 from client.errors import GanpressError, TimeoutExceededError, UnreachableError
-from client.experiment.plan.model import Search
+from client.experiment.plan.model import CodecSetting
 from client.experiment.plan.reading import Location, PlanFile
 
 
 @dataclass(frozen=True)
-class EqualSize:
-    """A search for the value of an option under which files are within another setting's size."""
-
-    option: str
-    """The option."""
-    low: int
-    """Its smallest value."""
-    high: int
-    """Its largest value."""
-    reference: CodecOptions
-    """The other setting."""
-
-
-@dataclass(frozen=True)
 class Setting:
-    """One codec with its options, or with a search for one of them."""
+    """One codec with its options, or with another setting whose size is its goal."""
 
     codec: str
     """Codec name."""
@@ -40,18 +26,16 @@ class Setting:
     """The options that are set, as in "quality=75"; "lossless" or "default" when none is."""
     message: CodecOptions
     """What a request holds; of a search without the option that is looked for."""
-    search: EqualSize | None = None
-    """What is looked for."""
+    equal_size_to: CodecOptions | None = None
+    """Whose size its files are not to exceed."""
 
-    @property
-    def options(self) -> dict[str, OptionValue]:
-        """Returns the options that are set, by name."""
-        return options_given(self.message)
+    def with_found(self, name: str, value: str) -> CodecOptions:
+        """Returns the message of a search with the value that was found for its option.
 
-    def with_option(self, value: int) -> CodecOptions:
-        """Returns the message of a search with a value of its option."""
-        option = {self.search.option: value} if self.search else {}
-        return build_options(self.codec, {**self.options, **option})
+        Under "lossless" the option is left out, and without a name nothing was looked for.
+        """
+        found = {name: value} if name and value != "lossless" else {}
+        return build_options(self.codec, {**options_given(self.message), **found})
 
 
 async def resolve_settings(client: GanpressClient, plan_file: PlanFile) -> list[Setting]:
@@ -68,8 +52,10 @@ async def resolve_settings(client: GanpressClient, plan_file: PlanFile) -> list[
         info = _info(entry.codec, infos, plan_file, (*location, "codec"))
         for options in entry.combinations():
             message = await _checked(client, info.name, options, plan_file, location)
-            if entry.search:
-                setting = await _search(client, plan_file, location, info, message, entry.search, infos)
+            if entry.equal_size_to:
+                setting = await _search(
+                    client, plan_file, location, info, message, entry.equal_size_to, infos
+                )
             else:
                 nothing_set = "lossless" if info.lossless else "default"
                 text = setting_text(options_given(message).items()) or nothing_set
@@ -124,28 +110,24 @@ async def _search(
     location: Location,
     info: CodecInfo,
     message: CodecOptions,
-    search: Search,
+    other: CodecSetting,
     infos: Mapping[str, CodecInfo],
 ) -> Setting:
-    inside = (*location, "search")
-    if search.option not in option_names(info.name):
-        has = ", ".join(option_names(info.name)) or "none"
+    option, given = info.goal_setting, options_given(message)
+    if not option:
+        having = ", ".join(sorted(info.name for info in infos.values() if info.goal_setting))
         raise plan_file.error(
-            (*inside, "option"), f"codec {info.name} has no option {search.option!r}: its options are {has}"
+            (*location, "codec"),
+            f"codec {info.name} has no option to search a size with: those that have are {having}",
         )
-    given = options_given(message)
-    for value in (search.low, search.high):
-        await _checked(client, info.name, {**given, search.option: value}, plan_file, inside)
-    other = search.equal_size_to
-    other_info = _info(other.codec, infos, plan_file, (*inside, "equal_size_to", "codec"))
-    reference = await _checked(client, other_info.name, other.options, plan_file, (*inside, "equal_size_to"))
+    if option in given:
+        raise plan_file.error(
+            (*location, "options", option), f"equal_size_to searches {option}: it cannot be among the options"
+        )
+    inside = (*location, "equal_size_to")
+    other_info = _info(other.codec, infos, plan_file, (*inside, "codec"))
+    reference = await _checked(client, other_info.name, other.options, plan_file, inside)
     words = setting_text(options_given(reference).items())
     text = " ".join(part for part in ("size of", other_info.name, words) if part)
-    prefix = setting_text(given.items())
-    return Setting(
-        info.name,
-        info.technique,
-        f"{prefix} {text}".strip(),
-        message,
-        search=EqualSize(search.option, search.low, search.high, reference),
-    )
+    text = ", ".join(part for part in (text, setting_text(given.items())) if part)
+    return Setting(info.name, info.technique, text, message, equal_size_to=reference)

@@ -51,6 +51,7 @@ class Rows:
         """
         duckdb = cast("Any", import_module("duckdb"))
         self._connection = duckdb.connect()
+        self._connection.execute("set enable_progress_bar = false")  # it would go to stdout
         parts: list[str] = []
         journals: list[Any] = []
         for store in stores:

@@ -46,10 +46,10 @@ class Row:
     setting: str = _column(
         "string",
         "options that the plan sets, such as quality=75; lossless or default without; "
-        "of a search for equal size `size of dct threshold=0.01`",
+        "of a search for equal size `size of dct threshold=0.01`, then what else is set",
     )
     options: str = _column("string", "options that were used, as a JSON object; with what a search found")
-    target_bytes: int | None = _column("uint64", "size a search was to stay under; null without a search")
+    target_bytes: int | None = _column("uint64", "size that a search was to be within; null without a search")
 
     width_px: int | None = _column("uint32", "width")
     height_px: int | None = _column("uint32", "height")
@@ -68,7 +68,9 @@ class Row:
     ssimulacra2: float | None = _column(
         "float64", "SSIMULACRA2 score, 100 is the same; null when a side is under 128 px"
     )
-    encode_ms: float | None = _column("float64", "time to compress, as the service measured it")
+    encode_ms: float | None = _column(
+        "float64", "time to compress, as the service measured it; of a search all of it"
+    )
     decode_ms: float | None = _column("float64", "time to decompress, as the service measured it")
 
     input_sha256: str | None = _column("string", "SHA-256 of the image file that went in")

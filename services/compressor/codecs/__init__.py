@@ -8,20 +8,7 @@
 (5, 7, 3)
 """
 
-from services.compressor.codecs import (
-    avif,
-    container,
-    dct,
-    gif,
-    jpeg,
-    jpeg2000,
-    kmeans,
-    png,
-    repack,
-    tga,
-    tiff,
-    webp,
-)
+from services.compressor.codecs import container
 from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Codec, FileCodec, Parameter, Pixels
 from services.compressor.codecs.errors import (
     CodecError,
@@ -34,7 +21,6 @@ from services.compressor.codecs.errors import (
 )
 from services.compressor.codecs.extras import Extras
 from services.compressor.codecs.files import decode, identify
-from services.compressor.codecs.kmeans import is_kmeans
 from services.compressor.codecs.metrics import (
     bd_rate,
     bits_per_pixel,
@@ -64,32 +50,20 @@ __all__ = [
     "TooManyPixelsError",
     "UnknownCodecError",
     "UnsupportedImageError",
-    "avif",
     "bd_rate",
     "bits_per_pixel",
     "codec_class",
     "container",
-    "dct",
     "decode",
     "get_codec",
-    "gif",
     "identify",
-    "is_kmeans",
-    "jpeg",
-    "jpeg2000",
-    "kmeans",
     "list_codecs",
     "list_file_codecs",
     "ms_ssim",
     "open_image",
-    "png",
     "psnr",
     "psnr_y",
-    "repack",
     "resized",
     "ssim",
     "ssimulacra2",
-    "tga",
-    "tiff",
-    "webp",
 ]

@@ -29,6 +29,8 @@ MAGIC = b"\x89G"
 ARCHIVE_MAGIC = MAGIC + b"PA"
 """How an archive of many files begins, which is no container."""
 VERSION = 2
+DCT, PALETTE, JPEG, SEED = 1, 2, 3, 4
+"""Numbers of the codecs; none is ever given to another."""
 _VERSION_BIT = 0x80
 _CHANNELS = (1, 3, 4)
 _CRC = struct.Struct("<I")

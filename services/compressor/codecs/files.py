@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from services.compressor.codecs import container
 from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Pixels
-from services.compressor.codecs.dct import Dct
 from services.compressor.codecs.errors import CorruptDataError, UnsupportedImageError
-from services.compressor.codecs.kmeans import Kmeans, is_kmeans, packing
+from services.compressor.codecs.marking import is_kmeans
 from services.compressor.codecs.pillow_codec import PillowCodec
 from services.compressor.codecs.reading import open_image, read_pixels
 from services.compressor.codecs.registry import codec_class, list_codecs, list_file_codecs
-from services.compressor.codecs.repack.codec import Repack
-from services.compressor.codecs.repack.file import CONTAINER_CODEC
-from services.compressor.codecs.seed import CODEC_NUMBER as SEED_NUMBER
 from services.compressor.codecs.seed import SeedCodec, is_seed, read_origin
 
-_CONTAINER_CODECS = {1: Dct.id, packing.CONTAINER_CODEC: Kmeans.id, CONTAINER_CODEC: Repack.id}
+_CONTAINER_CODECS = {container.DCT: "dct", container.PALETTE: "kmeans", container.JPEG: "repack"}
 _ANY = 1 << 64
 """More pixels than a container can announce."""
 
@@ -37,7 +33,7 @@ def identify(data: bytes) -> str:
         return SeedCodec.id if is_seed(data) else _identify_container(data)
     with open_image(data) as image:
         if is_kmeans(image):
-            return Kmeans.id
+            return "kmeans"
         name = "JPEG" if image.format == "MPO" else str(image.format)
     return _ids_by_format().get(name, name.lower())
 
@@ -54,7 +50,7 @@ def _identify_container(data: bytes) -> str:
 
 def container_codec(number: int) -> str:
     """Returns the id of the codec of a container's number, the number itself for one that is not known."""
-    return {SEED_NUMBER: SeedCodec.id, **_CONTAINER_CODECS}.get(number, str(number))
+    return {container.SEED: SeedCodec.id, **_CONTAINER_CODECS}.get(number, str(number))
 
 
 def decode(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:

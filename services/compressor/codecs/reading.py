@@ -7,9 +7,10 @@ import warnings
 import zlib
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, TiffImagePlugin, UnidentifiedImageError
 
 from services.compressor.codecs.base import Pixels
 from services.compressor.codecs.container import check_pixels
@@ -52,9 +53,13 @@ def open_image(data: bytes, formats: tuple[str, ...] = FORMATS) -> Generator[Ima
     except CodecError:
         raise
     except UnidentifiedImageError:
+        if "TIFF" in formats and (samples := _tiff_samples(data)):
+            raise UnsupportedImageError(
+                f"a TIFF of {samples} is not supported; 8 and 16 bits grey, RGB or CMYK are"
+            ) from None
         what = f"{len(data)} bytes beginning with {data[:8].hex(' ')}" if data else "no data at all"
         raise CorruptDataError(
-            f"not an image, or too little of one: {what}; expected {', '.join(formats)} or GanPress DCT"
+            f"not an image, or too little of one: {what}; expected {', '.join(formats)} or GanPress"
         ) from None
     except Image.DecompressionBombError:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)
@@ -106,6 +111,26 @@ def check_png(data: bytes) -> None:
     raise CorruptDataError(
         f"the PNG was truncated or altered: it ends at byte {len(data)} without its end mark"
     )
+
+
+def _tiff_samples(data: bytes) -> str | None:
+    """Returns the kind of the samples of a TIFF in words; None when it is none or its tags cannot be read."""
+    if data[:4] not in (b"II*\0", b"MM\0*"):
+        return None
+    file = io.BytesIO(data)
+    try:
+        tags: Any = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+        file.seek(tags.next)
+        tags.load(file)
+        bits, kinds = (
+            tags.get(TiffImagePlugin.BITSPERSAMPLE, (1,)),
+            tags.get(TiffImagePlugin.SAMPLEFORMAT, (1,)),
+        )
+        count = int(tags.get(TiffImagePlugin.SAMPLESPERPIXEL, 1))
+        kind = {2: "signed ", 3: "floating-point "}.get(kinds[0], "")
+        return f"{count} {kind}samples of {max(bits)} bits a pixel"
+    except Exception:  # noqa: BLE001 - as above: broken tags end in many ways
+        return None
 
 
 def _pixels_of(image: Image.Image) -> Pixels:

@@ -10,7 +10,7 @@
 
 from services.compressor.inputs.picture import Change, ChangeKind, Picture
 from services.compressor.inputs.plugins import input_formats
-from services.compressor.inputs.reading import read
+from services.compressor.inputs.reading import MAX_FRAMES, read
 from services.compressor.inputs.wishes import Wishes
 
-__all__ = ["Change", "ChangeKind", "Picture", "Wishes", "input_formats", "read"]
+__all__ = ["MAX_FRAMES", "Change", "ChangeKind", "Picture", "Wishes", "input_formats", "read"]

@@ -29,6 +29,10 @@ _WORDS = {
 _SPACES = {"RGB": "RGB ", "L": "GRAY", "CMYK": "CMYK"}
 """Colour space of the profile that fits samples of a mode."""
 
+_SRGB_GAMMA = 1 / 2.2
+_SRGB_CHROMATICITIES = (0.3127, 0.329, 0.64, 0.33, 0.3, 0.6, 0.15, 0.06)  # white, red, green, blue
+_SAME = 0.002  # what rounding and other writers' digits of the same numbers differ by
+
 
 def samples_in_words(image: Image.Image, bits: int) -> str:
     """Returns the kind of an image's samples for a reader."""
@@ -40,7 +44,10 @@ def check_mode(image: Image.Image) -> None:
     """Raises UnsupportedImageError for samples that would lose more than bits."""
     if image.mode in ("I", "F"):
         kind = {"I": "32-bit", "F": "floating-point"}[image.mode]
-        raise UnsupportedImageError(f"{kind} samples are not supported; 8 and 16 bits grey, RGB or CMYK are")
+        raise UnsupportedImageError(
+            f"{kind} samples are not supported, for nothing says which of them is white: scale them to 8 or "
+            "16 bits first"
+        )
 
 
 @dataclass(frozen=True)
@@ -85,6 +92,7 @@ def colors_of(image: Image.Image, bits: int, wishes: Wishes) -> Colors:
         return Colors(tuple(changes), None, _transform(lab, "LAB"))
     profile = image.info.get("icc_profile")
     if not profile:
+        changes += _ignored(image)
         if base_mode == "CMYK":
             changes.append(
                 Change(
@@ -93,6 +101,23 @@ def colors_of(image: Image.Image, bits: int, wishes: Wishes) -> Colors:
             )
         return Colors(tuple(changes), None, None)
     return _with_profile(bytes(profile), base_mode, wishes, changes)
+
+
+def _ignored(image: Image.Image) -> list[Change]:
+    """Returns what a PNG without profile says of its colours, unless that is sRGB."""
+    info: Any = image.info
+    if image.format != "PNG" or "srgb" in info:
+        return []
+    told: list[str] = []
+    if (gamma := info.get("gamma")) is not None and abs(gamma - _SRGB_GAMMA) > _SAME:
+        told.append(f"the gamma {gamma:g}")
+    if (primaries := info.get("chromaticity")) and any(
+        abs(a - b) > _SAME for a, b in zip(primaries, _SRGB_CHROMATICITIES, strict=False)
+    ):
+        told.append("the chromaticities")
+    if not told:
+        return []
+    return [Change("profile_dropped", f"{' and '.join(told)} left out: the samples are taken as sRGB")]
 
 
 def flattened(pixels: Pixels, background: tuple[int, int, int]) -> Pixels:

@@ -18,9 +18,9 @@ from services.compressor.codecs import (
     container,
     decode,
     identify,
-    is_kmeans,
     open_image,
 )
+from services.compressor.codecs.marking import is_kmeans
 from services.compressor.inputs.colors import Colors, check_mode, colors_of, flattened, samples_in_words
 from services.compressor.inputs.metadata import exif_of, other_texts, xmp_of
 from services.compressor.inputs.picture import Change, Picture
@@ -30,7 +30,8 @@ from services.compressor.inputs.wishes import Wishes
 
 _TURNED_BY_READERS = ("TIFF", "HEIF", "JXL")
 """Formats whose readers turn images upright themselves."""
-_MAX_FRAMES = 10_000
+MAX_FRAMES = 10_000
+"""Most frames of an image that are taken."""
 
 
 def read(data: bytes, wishes: Wishes | None = None, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
@@ -69,9 +70,9 @@ def _read(image: Image.Image, data: bytes, wishes: Wishes, max_pixels: int) -> P
     in_file = int(getattr(image, "n_frames", 1))
     # An MPO's further pictures are previews and views that cameras add to a photograph.
     count = in_file if wishes.takes_all_frames and image.format != "MPO" else 1
-    if count > _MAX_FRAMES or count * image.width * image.height > max_pixels:
+    if count > MAX_FRAMES or count * image.width * image.height > max_pixels:
         container.check_pixels(image.width, image.height * count, max_pixels)
-        raise UnsupportedImageError(f"the file has {count} frames; at most {_MAX_FRAMES} are taken")
+        raise UnsupportedImageError(f"the file has {count} frames; at most {MAX_FRAMES} are taken")
     image.load()
     colors = colors_of(image, bits, wishes)
     upright, turned = _turn(image)

@@ -12,6 +12,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits  # pyright: ignore[reportMissingTypeStubs]
 
 from services.common.errors import status_of
+from services.common.memory import keep_freed_memory
 from services.compressor.errors import ERRORS
 from services.compressor.failures import out_of_memory
 from services.compressor.jobs import JOBS
@@ -33,6 +34,7 @@ def work(connection: Connection, max_pixels: int, memory_bytes: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which lets the jobs end
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threadpool_limits(1, "blas")
+    keep_freed_memory()
     _limit_memory(memory_bytes)
     while True:
         try:
@@ -49,7 +51,8 @@ def _answer(job: str, data: bytes, max_pixels: int) -> bytes:
     request = request_class()
     try:
         request.ParseFromString(data)
-        return DONE + do(request, max_pixels, lambda: None).SerializeToString()
+        answer = do(request, max_pixels, lambda: None)
+        return DONE + (answer if isinstance(answer, bytes) else answer.SerializeToString())
     except MemoryError:
         return _told(out_of_memory())
     except Exception as error:

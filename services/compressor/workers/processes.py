@@ -5,7 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import multiprocessing
+import os
+import signal
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -16,9 +22,11 @@ from services.compressor.workers.base import Limits, Workers
 
 logger = logging.getLogger(__name__)
 
-_PLAIN, _PREPARED = "services.compressor.workers.child", "services.compressor.workers.prepared"
+_LOADED, _PREPARED = "services.compressor.workers.loaded", "services.compressor.workers.prepared"
 _KNOWN_ERRORS = {error.__name__: error for error in ERRORS}
 _END_S = 5.0
+_START_S = 10.0  # in which a process that others are forked from may take its leave
+_PAUSE_S = 0.05
 
 
 class ProcessWorkers(Workers):
@@ -30,18 +38,24 @@ class ProcessWorkers(Workers):
     def __init__(self, count: int, limits: Limits, **queue: Any) -> None:
         """See `Workers`."""
         super().__init__(count, limits, **queue)
-        self._workers = [_Worker(limits) for _ in range(count)]
+        self._ending = threading.Event()
+        self._workers = [_Worker(limits, self._ending) for _ in range(count)]
         self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
         # Each waits for its process, with the GIL released.
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="compressor")
 
     async def start(self, *, prepare: bool) -> None:
         """Starts the processes; the first one waits until the codecs are loaded."""
-        multiprocessing.get_context("forkserver").set_forkserver_preload([_PREPARED if prepare else _PLAIN])
+        multiprocessing.get_context("forkserver").set_forkserver_preload([_PREPARED if prepare else _LOADED])
         loop = asyncio.get_running_loop()
-        for worker in self._workers:
-            await loop.run_in_executor(self._threads, worker.ensure_alive)
-            self._idle.put_nowait(worker)
+        try:
+            for worker in self._workers:
+                await loop.run_in_executor(self._threads, worker.ensure_alive)
+                self._idle.put_nowait(worker)
+        except asyncio.CancelledError:
+            self._ending.set()  # first, lest the worker that waits for the template starts another
+            _kill_template()
+            raise
         if prepare:
             await self.work("prepare", JOBS["prepare"][1]())
 
@@ -62,15 +76,15 @@ class ProcessWorkers(Workers):
         try:
             answer = await asyncio.shield(exchange)
         except asyncio.CancelledError:
-            worker.kill()
+            if not exchange.done():  # else it may work for another by now
+                worker.kill()
             raise
         except WorkerDiedError:
             self.deaths += 1
             raise
         if answer[:1] == child.DONE:
-            response = JOBS[job][2]()
-            response.ParseFromString(answer[1:])
-            return response
+            kind = JOBS[job][2]
+            return answer[1:] if issubclass(kind, bytes) else kind.FromString(answer[1:])
         raise _error(answer[1:].decode(errors="replace"))
 
     def _release(self, worker: _Worker, exchange: asyncio.Future[bytes]) -> None:
@@ -83,25 +97,46 @@ class ProcessWorkers(Workers):
 class _Worker:
     """One process at a time."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, ending: threading.Event) -> None:
         self._limits = limits
+        self._ending = ending
         self._process: Any = None
         self._connection: Connection | None = None
+        self._is_killed = False  # it may seem alive for a moment
 
     def ensure_alive(self) -> Connection:
         """Starts a process where there is none; returns the way to it."""
-        if self._connection is not None and self._process.is_alive():
+        # An idle process says nothing: what can be read is its end. It outlives the one that it was forked
+        # from, whose place another takes, which is long in loading, before it is needed.
+        if self._connection is not None and not self._is_killed and not self._connection.poll():
+            with suppress(OSError):
+                forkserver.ensure_running()
             return self._connection
         self.bury()
+        end_s = time.monotonic() + _START_S
+        while True:
+            try:
+                return self._start()
+            except (EOFError, OSError) as error:  # what it is forked from ends in this moment
+                if self._ending.wait(_PAUSE_S) or time.monotonic() > end_s:
+                    raise WorkerDiedError(f"no process for the image could be started: {error}") from error
+
+    def _start(self) -> Connection:
         context = multiprocessing.get_context("forkserver")
-        self._connection, inner = context.Pipe()
+        outer, inner = context.Pipe()
         limits = self._limits
-        self._process = context.Process(
+        process = context.Process(
             target=child.work, args=(inner, limits.max_pixels, limits.memory_bytes), daemon=True
         )
-        self._process.start()
-        inner.close()
-        return self._connection
+        try:
+            process.start()
+        except BaseException:
+            outer.close()
+            raise
+        finally:
+            inner.close()
+        self._process, self._connection = process, outer
+        return outer
 
     def exchange(self, job: str, request: Any) -> bytes:
         """Sends a job and returns its answer; on a thread.
@@ -134,12 +169,14 @@ class _Worker:
     def kill(self) -> None:
         """Ends the process in the middle of its work."""
         if self._process is not None:
+            self._is_killed = True
             self._process.kill()
 
     def bury(self) -> str:
         """Frees what is left of a process that ended; returns why it did."""
         process, connection = self._process, self._connection
         self._process = self._connection = None
+        self._is_killed = False
         if connection is not None:
             connection.close()
         if process is None:
@@ -157,6 +194,14 @@ class _Worker:
             self._process.join(_END_S)
             self._process.kill()
         self._process = self._connection = None
+
+
+def _kill_template() -> None:
+    """Ends the process that workers are forked from: while it compiles, for a minute, it hears nothing."""
+    template: Any = forkserver._forkserver  # pyright: ignore - there is no public way
+    if pid := getattr(template, "_forkserver_pid", None):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _error(told: str) -> Exception:

@@ -228,13 +228,13 @@ class Lane(Generic[Work, Result]):
     def patience_s(self) -> float:
         """Returns how long what waits should still be held back for company; 0 or less: no longer."""
         waited_s = time.monotonic() - self._waiting_since_s
-        return self._patience.left_s(self._waiting, waited_s, self.running)
+        return self._patience.left_s(self._waiting, waited_s, self._running_items)
 
     def take(self, free: int, *, alone: bool) -> Batch[Work, Result]:
         """Takes the share of one of `free` threads; `alone`: no other lane computes."""
         options = self._options
         free = min(free, options.max_running - self.running)
-        limit = min(options.max_batch_size, -(-self._waiting // free))
+        limit = min(self._patience.share(self._waiting + self._running_items), -(-self._waiting // free))
         if len(self._queue) == 1:
             limit = self._even_share(self._queue.first.remaining, free)
         pieces: list[tuple[Job[Work, Result], Piece[Work]]] = []

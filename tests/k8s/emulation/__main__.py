@@ -8,67 +8,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from collections import Counter
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
-import yaml
-
-from scripts.render_k8s import golden
-from tests.deploy.manifest_checks import of_kind, pod_labels
-from tests.k8s.emulation.network import Network
-from tests.k8s.emulation.workload import Workload
-
-_DOMAIN = "{}-headless.{}.svc.cluster.local"
-_PORTS = {"generator": 50051, "compressor": 50052}
-_CONNECT = "import socket,sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 2)"
-
-
-class Cluster:
-    """Both services, a client and a stranger."""
-
-    def __init__(self, render: str, folder: Path, extra: dict[str, dict[str, str]]) -> None:
-        manifests = list(yaml.load_all(golden(render).read_text(encoding="utf-8"), yaml.CSafeLoader))
-        self._namespace = of_kind(manifests, "Namespace")[0]["metadata"]["name"]
-        self.network = Network(folder, manifests)
-        for deployment in of_kind(manifests, "Deployment"):
-            self.network.workload(deployment["metadata"]["name"], pod_labels(deployment))
-        self.network.workload("client", {"ganpress-client": "true"})
-        self.network.workload("stranger", {})
-        self.workloads = {
-            name: Workload(name, manifests, self.network, folder, self.publish, extra.get(name, {}))
-            for name in _PORTS
-        }
-        self.generator, self.compressor = self.workloads["generator"], self.workloads["compressor"]
-        self.client, _ = self.network.plug("client")
-        self.stranger, _ = self.network.plug("stranger")
-
-    def publish(self) -> None:
-        """Tells DNS which pods are ready."""
-        self.network.publish(
-            {
-                _DOMAIN.format(name, self._namespace): [pod.address for pod in workload.ready]
-                for name, workload in self.workloads.items()
-            }
-        )
-
-    def address(self, name: str) -> str:
-        """Returns what a client calls a service by."""
-        return f"{_DOMAIN.format(name, self._namespace)}:{_PORTS[name]}"
-
-    def reaches(self, namespace: str, address: str, port: int) -> bool:
-        """Whether a TCP connection from a pod's namespace to an address is made."""
-        command = ["nsenter", f"--net=/run/netns/{namespace}", sys.executable, "-c", _CONNECT]
-        return (
-            subprocess.run([*command, address, str(port)], capture_output=True, check=False).returncode == 0
-        )
+from tests.k8s.emulation.cluster import PORTS, Cluster
+from tests.k8s.emulation.ending import run_to_the_end
 
 
 async def calls_of(address: str) -> int:
@@ -176,9 +125,10 @@ async def main() -> None:
     parser.add_argument(
         "--connection-age", type=float, help="In place of the manifests' max_connection_age_s."
     )
+    parser.add_argument("--calls", type=Path, help="File for all calls, a JSON line each.")
     options = parser.parse_args()
     age = {} if options.connection_age is None else {"MAX_CONNECTION_AGE_S": str(options.connection_age)}
-    extra = {name: {f"GANPRESS_{name.upper()}_{key}": value for key, value in age.items()} for name in _PORTS}
+    extra = {name: {f"GANPRESS_{name.upper()}_{key}": value for key, value in age.items()} for name in PORTS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         cluster = Cluster(options.render, folder, extra)
@@ -186,27 +136,18 @@ async def main() -> None:
         await asyncio.gather(cluster.generator.scale(3), cluster.compressor.scale(2))
         ready_s = time.time() - begun_s
         print(f"{time.strftime('%X')} ready", file=sys.stderr, flush=True)
-        load = await asyncio.create_subprocess_exec(
-            *(
-                "nsenter",
-                f"--net=/run/netns/{cluster.client}",
-                sys.executable,
-                "-m",
-                "tests.k8s.emulation.load",
-            ),
-            *(cluster.address("generator"), cluster.address("compressor"), str(options.rate)),
-            stdout=asyncio.subprocess.PIPE,
-            limit=2**24,
-        )
+        load = await cluster.load(options.rate)
         assert load.stdout
-        assert await load.stdout.readline() == b"ready\n"
         reading = asyncio.create_task(load.stdout.read())
         phases: dict[str, list[float]] = {}
         load_s = time.time()
         found = await events(cluster, folder, options.pause, phases)
         await asyncio.sleep(load_s + options.seconds - time.time())
         load.terminate()
-        report = summarise((await reading).decode().splitlines(), phases) | found
+        lines = (await reading).decode().splitlines()
+        if options.calls:
+            options.calls.write_text("\n".join([json.dumps(phases), *lines]), encoding="utf-8")
+        report = summarise(lines, phases) | found
         await asyncio.gather(*[workload.stop() for workload in cluster.workloads.values()])
         report["ended_in_time"] = all(workload.ended_in_time for workload in cluster.workloads.values())
         report["seconds_to_ready"] = round(ready_s, 1)
@@ -214,17 +155,5 @@ async def main() -> None:
         print(json.dumps(report, indent=1))
 
 
-def run_to_the_end() -> int:
-    """Runs `main`; when that fails, its processes end with this one's namespace, not in order."""
-    try:
-        asyncio.get_event_loop_policy().new_event_loop().run_until_complete(main())
-    except BaseException:  # noqa: BLE001 - shown, and told by the exit code
-        traceback.print_exc()
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    code = run_to_the_end()
-    sys.stdout.flush()
-    os._exit(code)
+    run_to_the_end(main())

@@ -1,7 +1,8 @@
 """A constant load from the real client: so many calls a second, whether answers come or not.
 
-`python -m tests.k8s.emulation.load GENERATOR COMPRESSOR RATE` calls until SIGTERM and prints a JSON line for
-each call: when it began, milliseconds, "generate" or "compress", and the error.
+`python -m tests.k8s.emulation.load GENERATOR COMPRESSOR RATE [SECRET]` calls until SIGTERM and prints a JSON
+line for each call: when it began, milliseconds, "generate" or "compress", and the error. SECRET is a folder
+with a client's certificate.
 """
 
 from __future__ import annotations
@@ -12,16 +13,21 @@ import json
 import signal
 import sys
 import time
+from pathlib import Path
 
 from client.api import GanpressClient
 from client.errors import GanpressError
+from client.security import Security
+from tests.k8s.emulation.secrets import security_of
 
 TIMEOUT_S = 20.0
 
 
-async def main(generator: str, compressor: str, rate: float) -> None:
+async def main(generator: str, compressor: str, rate: float, security: Security) -> None:
     """Calls, and prints each call."""
-    async with GanpressClient(generator=generator, compressor=compressor, timeout_s=TIMEOUT_S) as client:
+    async with GanpressClient(
+        generator=generator, compressor=compressor, timeout_s=TIMEOUT_S, security=security
+    ) as client:
         image = b""
         async for drawn in client.generate(label="sedan", seed=1):
             image = drawn.data
@@ -51,4 +57,5 @@ async def main(generator: str, compressor: str, rate: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3])))
+    shown = security_of(Path(sys.argv[4])) if len(sys.argv) > 4 else Security()
+    asyncio.run(main(sys.argv[1], sys.argv[2], float(sys.argv[3]), shown))

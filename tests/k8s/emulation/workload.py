@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.deploy.manifest_checks import Manifest, environment, of_kind
 from tests.k8s.emulation.network import Network
 from tests.k8s.emulation.pod import Pod
+from tests.k8s.emulation.secrets import Secrets
 
 NODES = ("node-a", "node-b", "node-c")
 
@@ -21,6 +22,7 @@ class Workload:
         name: str,
         manifests: list[Manifest],
         network: Network,
+        secrets: Secrets,
         folder: Path,
         on_change: Callable[[], None],
         extra: Mapping[str, str],
@@ -32,7 +34,8 @@ class Workload:
         self._spec: Manifest = deployment["spec"]["template"]["spec"]
         container = self._spec["containers"][0]
         image = {f"GANPRESS_{name.upper()}_HOST": "0.0.0.0"}  # what the image itself sets
-        self._environment = image | environment(container, manifests) | dict(extra)
+        own = secrets.mounted(self._spec, environment(container, manifests))
+        self._environment = image | own | dict(extra)
         self._network = network
         self._log = folder / f"{name}.log"
         self._on_change = on_change

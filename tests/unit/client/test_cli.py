@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.shell_completion import ShellComplete
 
 from client.cli import COMMANDS, cli
 from tests.helpers.cli import run_cli
@@ -59,6 +60,27 @@ def test_shells_complete(words: str, expected: str, tmp_path: Path) -> None:
         ["bash", "-c", script], capture_output=True, text=True, env=environment, check=False
     )
     assert expected in done.stdout.split(), done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "compress",
+        "compress -o",
+        "compare",
+        "compare x.png --html",
+        "evaluate a/",
+        "archive list",
+        "archive extract x.gpa -o",
+        "experiment run",
+        "experiment run plan.yaml -o",
+        "experiment report",
+    ],
+)
+def test_paths_are_completed(words: str) -> None:
+    """Where a path is wanted, the shell is told to complete files, of inputs and of outputs."""
+    completions = ShellComplete(cli, {}, "client", "_CLIENT_COMPLETE").get_completions(words.split(), "ph")
+    assert [(item.type, item.value) for item in completions] == [("file", "ph")]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

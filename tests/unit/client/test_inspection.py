@@ -10,7 +10,7 @@ from PIL import ExifTags, Image, ImageCms
 
 from client.errors import InputError
 from client.inspection import inspect_image
-from services.compressor.codecs import get_codec, list_codecs
+from services.compressor.codecs import container, get_codec, list_codecs
 from services.generator.images import FileFormat, Provenance, encode_image
 from tests.helpers.images import image_file, jpeg_file, smooth_image
 
@@ -30,7 +30,7 @@ def test_every_codecs_files_are_recognised(codec: str) -> None:
 @pytest.mark.parametrize(
     ("codec", "options", "settings"),
     [
-        ("dct", {"quality": 60}, {"color_space": "ycbcr", "subsampling": "444", "step": 25.4}),
+        ("dct", {"quality": 60}, {"color_space": "ycbcr", "subsampling": "444", "step": 32.94}),
         ("dct", {"threshold": 0.1}, {"color_space": "rgb", "subsampling": "444", "step": 1.0}),
         ("kmeans", {"k": 5}, {"k": 5}),
         ("kmeans", {"k": 5, "pack": True}, {"k": 5, "pack": True}),
@@ -128,3 +128,10 @@ def test_files_of_other_kinds_of_ours(data: bytes, message: str) -> None:
     """A file of a newer version and an archive are told apart from files that are no images."""
     with pytest.raises(InputError, match=message):
         inspect_image(data)
+
+
+@pytest.mark.parametrize("codec", [container.DCT, container.PALETTE, container.JPEG])
+def test_sound_files_with_nothing_in_them(codec: int) -> None:
+    """A file whose checksum is right may still be too short for what its codec begins with."""
+    with pytest.raises(InputError, match=r"too short|truncated|broken"):
+        inspect_image(container.Container(codec, 8, 8, 3, b"").pack())

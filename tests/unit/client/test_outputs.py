@@ -17,7 +17,7 @@ B = Output("b/b", ".png", b"image b")
 
 def write(target: Path | str, *outputs: Output) -> None:
     """Writes images to what `-o` names."""
-    with open_sink(str(target), is_stream=True) as sink:
+    with open_sink(str(target), is_stream=True, force=False) as sink:
         for output in outputs:
             sink.add(output)
 
@@ -29,6 +29,19 @@ def test_a_plain_name_takes_one_image(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"several images: .*y.png must be a \.tar or a folder"):
         write(tmp_path / "y.png", A, B)
     assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+def test_a_plain_name_is_refused_for_many_files(tmp_path: Path) -> None:
+    """Where it is known that several files come, none is taken for the one that a plain name holds."""
+    for total, target in ((3, "out"), (2, "out.png")):
+        with (
+            pytest.raises(
+                InputError, match=rf"there are {total} files: .*{target} must be a \.tar or a folder"
+            ),
+            open_sink(str(tmp_path / target), is_stream=True, total=total, force=True),
+        ):
+            pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_tar_is_the_same_for_the_same_images(tmp_path: Path) -> None:
@@ -53,7 +66,7 @@ def test_an_error_leaves_the_old_file(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"old")
 
     def fail() -> None:
-        with open_sink(str(tmp_path / name), is_stream=True) as sink:
+        with open_sink(str(tmp_path / name), is_stream=True, force=True) as sink:
             sink.add(A)
             raise RuntimeError
 

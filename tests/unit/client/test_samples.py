@@ -113,6 +113,30 @@ def test_members_that_lead_out_or_are_no_files_are_rejected() -> None:
     assert [item.name for item in items if isinstance(item, Rejected)] == ["../a.png", "c.png", "d.png"]
 
 
+@pytest.mark.parametrize("name", ["", "/", ".", "./"])
+def test_a_member_without_a_name_is_rejected(name: str) -> None:
+    """It has nothing that a result could be called by; the next member is read."""
+    first, second = of_tar(make_tar({name: PNG, "b.png": PNG}))
+    assert first == Rejected(name, "a file needs a name")
+    assert isinstance(second, Sample)
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+@pytest.mark.parametrize("size", ["-1", "-1024", str(2**40), str(10**20)])
+def test_a_size_that_cannot_be_breaks_the_tar(size: str, mode: str) -> None:
+    """Of a size below zero or far behind the end it is told at once; what came before is read."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode, format=tarfile.PAX_FORMAT) as tar:  # pyright: ignore
+        for name, headers in (("a.png", {}), ("b.png", {"size": size})):
+            member = tarfile.TarInfo(name)
+            member.size, member.pax_headers = len(PNG), headers
+            tar.addfile(member, io.BytesIO(PNG))
+    first, *_, last = of_tar(buffer.getvalue())
+    assert isinstance(first, Sample)
+    assert isinstance(last, Rejected)
+    assert "broken or incomplete" in last.reason
+
+
 def test_an_empty_image_is_rejected_and_the_next_is_read() -> None:
     """A member of 0 bytes costs no other."""
     first, second = of_tar(make_tar({"a.png": b"", "b.png": PNG}))

@@ -178,8 +178,20 @@ def test_options_left_out_or_none_take_defaults() -> None:
 
 def test_duplicate_id() -> None:
     """Two codecs cannot have one name."""
-    with pytest.raises(ValueError, match="there is a codec 'dct' already: Dct"):
+    with pytest.raises(ValueError, match="Other cannot be the codec 'dct': not listed, or there already"):
         register(type("Other", (CODECS[0],), {"id": "dct"}))
+
+
+def test_codecs_are_imported_when_asked_for() -> None:
+    """Who uses one codec waits for no other one, and for Numba only where that one needs it."""
+    code = (
+        "import sys; from services.compressor.codecs import get_codec\n"
+        "def loaded(): return {n for n in ('numba', 'dct', 'repack') if n in ' '.join(sys.modules)}\n"
+        "get_codec('jpeg'); assert not loaded(), loaded()\n"
+        "get_codec('dct'); assert loaded() == {'numba', 'dct'}, loaded()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_codecs_are_sorted() -> None:

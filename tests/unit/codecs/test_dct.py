@@ -185,6 +185,7 @@ def test_any_payload(payload: bytes, channels: int, size: tuple[int, int]) -> No
         (b"\x01\x30", 3, "too short for a picture's header"),
         (b"\xe0\x30\x00", 3, "flags 0xe0"),
         (b"\x01\x30\x00", 1, "flags 0x01"),
+        (b"\x15\x30\x00", 3, "flags 0x15"),
         (b"\x01\x30\x00", 4, "ends inside of a number"),
         (b"\x01\x30\x00\x05abcd", 4, "too short for its alpha plane"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 
 import grpc
 import pytest
@@ -11,6 +12,8 @@ from ganpress.v1 import generator_service_pb2 as generator_pb
 from ganpress.v1.codec_pb2 import CodecOptions, KmeansOptions, PngOptions
 from ganpress.v1.compressor_service_pb2_grpc import CompressorServiceStub
 from ganpress.v1.generator_service_pb2_grpc import GeneratorServiceStub
+from ganpress.v1.input_pb2 import FRAMES_ALL, InputOptions
+from PIL import Image
 
 from services.common.access import Allowance
 from services.common.server import CHANNEL_OPTIONS, Server, ServerOptions
@@ -66,6 +69,31 @@ async def test_compressor(channel):
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stub.Compress(compressor_pb.CompressRequest(image=png_file(200, 201), options=options))
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert dict(caught.value.trailing_metadata())["grpc-retry-pushback-ms"] == "-1"  # it is no use again
+
+
+async def test_frames(channel):
+    """An animation of as many frames as the compressor tells is taken, one more is not."""
+    stub = CompressorServiceStub(channel)
+    limits = (await stub.GetLimits(compressor_pb.CompressorServiceGetLimitsRequest())).limits
+    reading = InputOptions(frames=FRAMES_ALL)
+    for frames, code in (
+        (limits.max_frames, grpc.StatusCode.OK),
+        (limits.max_frames + 1, grpc.StatusCode.INVALID_ARGUMENT),
+    ):
+        request = compressor_pb.CompressRequest(
+            image=still_gif(frames), options=CodecOptions(png=PngOptions()), input=reading
+        )
+        assert await stub.Compress(request).code() == code
+
+
+def still_gif(frames: int) -> bytes:
+    """An animation of one pixel: the same frame so many times."""
+    buffer = io.BytesIO()
+    Image.new("P", (1, 1)).save(buffer, "GIF", save_all=True, duration=20)
+    file = buffer.getvalue()
+    first = file.index(b"\x21\xf9\x04")  # of the one frame, which ends before the file's last byte
+    return file[:first] + file[first:-1] * frames + b";"
 
 
 async def test_compressor_queue(channel):

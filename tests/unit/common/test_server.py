@@ -204,6 +204,23 @@ async def test_large_message(channel):
     assert caught.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
+async def test_no_message(channel):
+    """A call that carries no message, where the method takes one, is INVALID_ARGUMENT."""
+    call = channel.stream_unary(f"/{GENERATOR}/GetModel")(iter(()))
+    assert (await call.code(), await call.details()) == (
+        grpc.StatusCode.INVALID_ARGUMENT,
+        "the call carries no message",
+    )
+
+
+@pytest.mark.parametrize("path", [f"/{GENERATOR}/GetModel", f"/{COMPRESSOR}/Decompress"])
+async def test_bytes_that_are_no_message(channel, caplog, path):
+    """Bytes that are no message of the method's kind are the caller's fault, and no line of the log."""
+    call = channel.unary_unary(path)(b"\xff" * 20)
+    assert await call.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "Traceback" not in caplog.text
+
+
 @pytest.mark.parametrize("name", ["", GENERATOR, COMPRESSOR])
 async def test_health(channel, name):
     """The whole server and each service report SERVING."""

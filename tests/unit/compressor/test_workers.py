@@ -118,6 +118,21 @@ async def test_cancelling_stops_the_work(workers: Workers) -> None:
     assert (await asyncio.wait_for(workers.run("compress", request()), 100)).data
 
 
+async def test_cancelling_harms_nobody_else() -> None:
+    """A caller that leaves in the moment in which its job ends does not end the next one's process."""
+    async with started(ProcessWorkers(1, Limits(2**24))) as workers:
+        assert isinstance(workers, ProcessWorkers)
+        await workers.run("compress", request())
+        for _ in range(10):
+            leaving = asyncio.create_task(workers.work("compress", request(png_file(200, 200))))
+            await asyncio.sleep(0)
+            while workers.busy:  # noqa: ASYNC110 - one turn of the event loop after the other
+                await asyncio.sleep(0)
+            leaving.cancel()
+            assert (await workers.work("compress", request(png_file(200, 200)))).data
+        assert workers.deaths == 0
+
+
 async def test_a_dead_process_costs_one_request() -> None:
     """When a process dies at work its request fails; the others go on, and it is replaced."""
     async with started(ProcessWorkers(2, Limits(2**24))) as workers:

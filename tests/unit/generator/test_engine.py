@@ -151,6 +151,19 @@ def test_not_finite(tmp_path):
         OnnxEngine(path, z_dim=12, labels=0, image_size_px=16, channels=3)
 
 
+@pytest.mark.parametrize(
+    ("opset", "message"), [(99, "uses opset 99, ONNX Runtime runs up to"), (3, "opset 3")]
+)
+def test_wrong_opset(tmp_path, opset, message):
+    """A graph of an operator set that is too new or too old is refused with its number."""
+    model = build_onnx()
+    model.opset_import[0].version = opset
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(CorruptModelError, match=message):
+        OnnxEngine(path, **SHAPE)
+
+
 @pytest.mark.parametrize("content", [b"", b"not a graph", b"\x08\x0a"])
 def test_not_onnx(tmp_path, content):
     """A file that is no ONNX graph is refused."""

@@ -91,3 +91,14 @@ async def test_port_in_use(model_root):
     assert code == 1
     assert f"Error: cannot listen on '127.0.0.1:{port}'" in stderr
     assert "Traceback" not in stderr
+
+
+async def test_a_required_device_is_there_or_nothing_starts(model_root):
+    """Without the GPU that it requires the server ends with 1 and a sentence; OpenVINO never is on one."""
+    code, stderr = await run(
+        *("--models", str(model_root), "--port", "0", "--runtime", "openvino"),
+        *("--device", "cuda", "--device-required", "true"),
+    )
+    assert code == 1
+    assert "the device 'cuda' is required and cannot be used: the runtime 'openvino'" in stderr
+    assert "Traceback" not in stderr

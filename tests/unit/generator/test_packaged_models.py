@@ -59,3 +59,13 @@ async def test_labels_matter() -> None:
     """The same seed under two labels gives two pictures."""
     (sedan,), (pickup,) = [await draw(SampleRequest(label=label, seed=5)) for label in ("sedan", "pickup")]
     assert np.abs(sedan.astype(int) - pickup).mean() > 5
+
+
+async def test_cars_mix() -> None:
+    """A mix of body types is a picture of its own, the same in every batch; one label alone is that label."""
+    mix, weights = {"sedan": 1.0, "pickup": 2.0, "van": 0.5}, {"sedan": 1.0}
+    alone = [await draw(SampleRequest(label_mix=mix, seed=seed)) for seed in (5, 6, 7)]
+    assert np.array_equal(await draw(SampleRequest(label_mix=mix, seed=5, count=3)), np.concatenate(alone))
+    (sedan,) = await draw(SampleRequest(label="sedan", seed=5))
+    assert np.array_equal(await draw(SampleRequest(label_mix=weights, seed=5)), sedan[None])
+    assert np.abs(sedan.astype(int) - alone[0][0]).mean() > 3

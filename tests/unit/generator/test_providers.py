@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from services.generator.errors import DeviceError
 from services.generator.providers import CPU, CUDA, TENSORRT, choose_provider, provider_list
 
 
@@ -19,6 +20,20 @@ def test_what_cannot_be_used_gives_way(device, caplog):
     """A device that cannot be used gives way to the next, and the log says why."""
     wanted = {"cuda": CUDA, "tensorrt": TENSORRT}[device]
     assert choose_provider(device) == wanted or "computing" in caplog.text
+
+
+@pytest.mark.parametrize("device", ["cuda", "tensorrt"])
+def test_what_is_required_does_not_give_way(device, caplog):
+    """A device that is required is used, or refused in a sentence with the reason; cpu and auto never are."""
+    if choose_provider(device) == {"cuda": CUDA, "tensorrt": TENSORRT}[device]:
+        assert choose_provider(device, required=True) == choose_provider(device)
+    else:
+        with pytest.raises(DeviceError, match=f"'{device}' is required and cannot be used: "):
+            choose_provider(device, required=True)
+    caplog.clear()
+    assert choose_provider("auto", required=True) in {CPU, CUDA}
+    assert choose_provider("cpu", required=True) == CPU
+    assert "on the CPU" not in caplog.text
 
 
 def test_tensorrt_is_told_all_batch_sizes():

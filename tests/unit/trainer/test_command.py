@@ -1,5 +1,6 @@
 """`ganpress-trainer` as a user runs it."""
 
+import os
 import re
 import signal
 import subprocess
@@ -21,9 +22,9 @@ FLAGS = [
 ]  # fmt: skip
 
 
-def run(*args: str | Path) -> subprocess.CompletedProcess[str]:
+def run(*args: str | Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Runs the command and returns what it printed."""
-    return subprocess.run([*TRAINER, *map(str, args)], capture_output=True, text=True, check=False)
+    return subprocess.run([*TRAINER, *map(str, args)], env=env, capture_output=True, text=True, check=False)
 
 
 def test_train_resume_export(photos: Path, tmp_path: Path) -> None:
@@ -40,6 +41,16 @@ def test_train_resume_export(photos: Path, tmp_path: Path) -> None:
     exported = run("export", tmp_path / "run", "--out", tmp_path / "models", "--name", "tiny")
     assert exported.returncode == 0, exported.stderr
     assert (tmp_path / "models/tiny/1/card.json").is_file()
+
+
+def test_compiling_without_a_compiler_is_refused(photos: Path, tmp_path: Path) -> None:
+    """Without a compiler, as in the image, --compile is refused in a sentence, before the data is read."""
+    flags = ("--out", tmp_path / "run", *FLAGS, "--compile")
+    done = run("train", photos, *flags, env={**os.environ, "CXX": "no-such-compiler"})
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "there is no no-such-compiler: install one, or leave compile out" in done.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_ctrl_c_loses_nothing(photos: Path, tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_export(photos: Path, tmp_path: Path, preset: str) -> None:
     names = [i.name for i in session.get_inputs()]
     assert names == (["z", "label"] if preset == "cgan" else ["z"])
     for n in (1, 5):
-        feeds = {"z": np.zeros((n, 8), np.float32), "label": np.zeros(n, np.int64)}
+        feeds = {"z": np.zeros((n, 8), np.float32), "label": np.full((n, 2), 0.5, np.float32)}
         (image,) = session.run(["image"], {name: feeds[name] for name in names})
         assert np.asarray(image).shape == (n, 3, 32, 32)
     with pytest.raises(ExportError, match="exists; choose another --version"):

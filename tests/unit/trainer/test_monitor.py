@@ -11,6 +11,7 @@ from torch import Tensor
 from trainer.data.dataset import Dataset
 from trainer.data.options import DataOptions
 from trainer.data.prepare import prepare
+from trainer.label_weights import label_feed
 from trainer.monitor import PATIENCE_STEPS, YOUNG_STEPS, CollapseMonitor
 
 OLD = YOUNG_STEPS
@@ -140,7 +141,8 @@ def test_the_cars_in_the_box_are_healthy(shared_data: Path, tmp_path: Path) -> N
     monitor = CollapseMonitor(data, 9, 100, seed=0)
     repository = Path(__file__).parents[3] / "services/generator/model_repository"
     session = onnxruntime.InferenceSession(repository / "cars/1/model.onnx")
-    (images,) = session.run(["image"], {"z": monitor.z.numpy(), "label": monitor.label.numpy()})
+    feeds = {"z": monitor.z.numpy(), "label": label_feed(session, monitor.label.numpy())}
+    (images,) = session.run(["image"], feeds)
     values = monitor.diversity(torch.from_numpy(np.asarray(images)))
     assert values.keys() == set(data.label_names)
     assert min(values.values()) > 0.5

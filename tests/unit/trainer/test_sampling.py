@@ -39,6 +39,17 @@ def test_draw(run: Path) -> None:
     assert not np.array_equal(images, draw(trained.generator, 1 - labels, 7))
 
 
+def test_checkpoint_of_another_model_is_refused(run: Path, tiny: dict[str, object], tmp_path: Path) -> None:
+    """A checkpoint that was made with another architecture than the run's is named as such."""
+    rng = np.random.default_rng(0)
+    data = Dataset(rng.integers(0, 256, (20, 3, 32, 32), np.uint8), np.arange(20) % 2, ("coupe", "van"))
+    other = tmp_path / "other"
+    runs.start(resolve("dcgan", None, tiny | {"epochs": 0.2}), data, other, data_record(data)).train()
+    (run / "checkpoint.pt").write_bytes((other / "checkpoint.pt").read_bytes())
+    with pytest.raises(RunError, match="was made with architecture 'dcgan', but the run's config"):
+        load_generator(run)
+
+
 def test_raw_and_average_differ(run: Path) -> None:
     """The raw weights draw other images than their average."""
     labels = np.zeros(4, np.int64)

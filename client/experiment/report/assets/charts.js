@@ -1,6 +1,8 @@
 // Charts by Observable Plot. Colours are CSS variables, so that a theme changes them without drawing anew.
+// A panel is drawn when it comes near the window: a page of a hundred panels opens as fast as one of two.
 (() => {
   const HUES = 10;
+  const NEAR = "600px 0px";
   const SYMBOLS = ["circle", "square", "triangle", "diamond", "star", "wye", "cross", "diamond2", "square2", "triangle2"];
   const symbol = (series) => SYMBOLS[series.hue % SYMBOLS.length];
   const symbolPath = (name, size) => d3.symbol(d3[`symbol${name[0].toUpperCase()}${name.slice(1)}`], size)();
@@ -44,12 +46,13 @@
         [p.label === p.series.name ? p.label : `${p.label}, ${p.series.name}`, `${chart.measures[measure]}: ${number(p.y)}`,
          ...(p.low === null ? [] : [`95 %: ${number(p.low)} to ${number(p.high)}`])].join("\n"),
       height: (data) => 58 + 26 * d3.groups(data, (p) => p.label).length,
-      options: (chart, measure, all) => ({
+      options: (chart, measure, all, data) => ({
         marginTop: 6, marginLeft: 104, marginRight: 14, marginBottom: 38,
         x: { domain: withZero(d3.extent(all.flatMap((p) => [p.low ?? p.y, p.high ?? p.y]))), nice: true, grid: true, ticks: 5,
              label: chart.measures[measure], labelAnchor: "center", labelArrow: "none", tickSize: 0,
              tickFormat: (x) => number(x) },
-        y: { type: "point", label: null, tickSize: 0, padding: 0.6 },
+        // In the order of the data, which may be by size.
+        y: { type: "point", domain: d3.union(data.map((p) => p.label)), label: null, tickSize: 0, padding: 0.6 },
       }),
       marks: (panel, data, x) => [
         ...(x[0] <= 0 && x[1] >= 0 ? [Plot.ruleX([0], { stroke: "var(--muted)" })] : []),
@@ -96,7 +99,16 @@
       this.reading = figure.querySelector(".reading");
       this.addControls(figure.querySelector(".controls"));
       this.frames = this.spec.panels.map((panel) => this.addPanel(panel));
-      new ResizeObserver(() => this.draw()).observe(figure);
+      new ResizeObserver(() => this.update()).observe(figure);
+      const near = new IntersectionObserver((entries) => {
+        for (const { target, isIntersecting } of entries) {
+          const frame = this.frames.find(({ element }) => element === target);
+          frame.isNear = isIntersecting;
+          if (isIntersecting) this.draw(frame);
+        }
+      }, { rootMargin: NEAR });
+      for (const { element } of this.frames) near.observe(element);
+      window.addEventListener("beforeprint", () => { for (const frame of this.frames) this.draw(frame); });
     }
 
     addControls(controls) {
@@ -105,7 +117,7 @@
         const label = document.createElement("label");
         const select = document.createElement("select");
         select.append(...measures.map(([name, title]) => new Option(title, name)));
-        select.addEventListener("change", () => { this.measure = select.value; this.draw(true); });
+        select.addEventListener("change", () => { this.measure = select.value; this.update(true); });
         label.append("Show ", select);
         controls.append(label);
       }
@@ -126,7 +138,7 @@
         button.addEventListener("click", () => {
           const isShown = this.hidden.delete(name) || !this.hidden.add(name);
           button.setAttribute("aria-pressed", String(isShown));
-          this.draw(true);
+          this.update(true);
         });
         legend.append(button);
       }
@@ -150,37 +162,42 @@
       return state;
     }
 
-    draw(force = false) {
+    // Finds what each panel shows and how high it is; those near the window are drawn, the others keep their place.
+    update(force = false) {
       const width = this.frames.find((frame) => !frame.element.hidden)?.plot.clientWidth ?? this.width;
       if (!width || (width === this.width && !force)) return;
       this.width = width;
-      const data = this.frames.map(({ panel }) =>
-        panel.series.filter((one) => !this.hidden.has(one.name)).flatMap((one) => points(one, this.measure)));
-      this.frames.forEach((frame, i) => {
-        frame.data = data[i];
+      for (const frame of this.frames) {
+        frame.data = frame.panel.series.filter((one) => !this.hidden.has(one.name)).flatMap((one) => points(one, this.measure));
         frame.at = -1;
-        const all = this.kind.ownScale ? data[i] : data.flat();
+        frame.chart = null;
         frame.plot.replaceChildren();
-        frame.element.hidden = !data[i].length;  // not measured, or hidden in the legend
-        if (!data[i].length) return;
-        const options = this.kind.options(this.spec, this.measure, all);
-        frame.chart = Plot.plot({
-          width, height: this.kind.height?.(data[i]) ?? Math.round(Math.min(340, Math.max(230, width * 0.62))),
-          marginTop: 24, marginRight: 10,
-          style: { background: "none", fontSize: "12px", fontFamily: "inherit", overflow: "visible" },
-          ariaLabel: frame.panel.title,
-          ...options,
-          marks: [
-            ...this.kind.marks({ series: frame.panel.series.filter((one) => !this.hidden.has(one.name)) }, data[i], options.x.domain),
-            Plot.tip(data[i], Plot.pointer({
-              x: (p) => this.kind.anchor(p)[0], y: (p) => this.kind.anchor(p)[1], maxRadius: 60,
-              title: (p) => this.kind.reading(p, this.spec, this.measure),
-              fill: "var(--raised)", stroke: "var(--rule)", textPadding: 10, lineHeight: 1.3, fontSize: 12.5,
-            })),
-          ],
-        });
-        frame.plot.append(frame.chart);
+        frame.element.hidden = !frame.data.length;  // not measured, or hidden in the legend
+        frame.height = this.kind.height?.(frame.data) ?? Math.round(Math.min(340, Math.max(230, width * 0.62)));
+        frame.plot.style.minHeight = `${frame.height}px`;
+      }
+      this.all = this.frames.flatMap((frame) => frame.data);
+      for (const frame of this.frames) if (frame.isNear) this.draw(frame);
+    }
+
+    draw(frame) {
+      if (frame.chart || !frame.data?.length) return;
+      const options = this.kind.options(this.spec, this.measure, this.kind.ownScale ? frame.data : this.all, frame.data);
+      frame.chart = Plot.plot({
+        width: this.width, height: frame.height, marginTop: 24, marginRight: 10,
+        style: { background: "none", fontSize: "12px", fontFamily: "inherit", overflow: "visible" },
+        ariaLabel: frame.panel.title,
+        ...options,
+        marks: [
+          ...this.kind.marks({ series: frame.panel.series.filter((one) => !this.hidden.has(one.name)) }, frame.data, options.x.domain),
+          Plot.tip(frame.data, Plot.pointer({
+            x: (p) => this.kind.anchor(p)[0], y: (p) => this.kind.anchor(p)[1], maxRadius: 60,
+            title: (p) => this.kind.reading(p, this.spec, this.measure),
+            fill: "var(--raised)", stroke: "var(--rule)", textPadding: 10, lineHeight: 1.3, fontSize: 12.5,
+          })),
+        ],
       });
+      frame.plot.append(frame.chart);
     }
 
     // Arrow keys go from point to point as a pointer would; the words of the point are also told to screen readers.
@@ -188,6 +205,7 @@
       const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
       if (!frame.data?.length || (!by && event.key !== "Escape")) return;
       event.preventDefault();
+      this.draw(frame);  // the focus may be there before the window is
       if (!by) { this.point(frame, "pointerleave", [0, 0]); return; }
       frame.at = frame.at < 0 && by < 0 ? frame.data.length - 1 : (frame.at + by + frame.data.length) % frame.data.length;
       const point = frame.data[frame.at];

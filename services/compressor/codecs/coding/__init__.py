@@ -27,7 +27,7 @@ from services.compressor.codecs.coding.coder import (
     new_meter,
     readable,
 )
-from services.compressor.codecs.coding.compiled import compiled, inner
+from services.compressor.codecs.coding.compiled import compiled, inner, lean
 from services.compressor.codecs.coding.mixer import code_mixed, mix, new_weights, train
 from services.compressor.codecs.coding.models import code_adaptive, new_models, probability, update
 from services.compressor.codecs.coding.tables import SQUASH, STRETCH
@@ -43,6 +43,7 @@ __all__ = [
     "finish",
     "has_overflowed",
     "inner",
+    "lean",
     "mix",
     "new_decoder",
     "new_encoder",

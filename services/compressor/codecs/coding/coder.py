@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from services.compressor.codecs.coding.compiled import compiled
+from services.compressor.codecs.coding.compiled import lean
 from services.compressor.codecs.coding.tables import COSTS
 
 Coder = npt.NDArray[np.int64]
@@ -44,7 +44,7 @@ def new_meter() -> Coder:
     return np.array([0, _ALL, 0, 0, MEASURE, 0], np.int64)
 
 
-@compiled
+@lean
 def code_bit(coder: Coder, buffer: Buffer, bit: int, probability: int) -> int:
     """Codes one bit and returns it.
 

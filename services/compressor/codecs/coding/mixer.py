@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.compressor.codecs.coding.coder import Buffer, Coder, code_bit
-from services.compressor.codecs.coding.compiled import compiled
+from services.compressor.codecs.coding.compiled import lean
 from services.compressor.codecs.coding.models import Models, update
 from services.compressor.codecs.coding.tables import LOGIT_LIMIT, SQUASH, STRETCH
 
@@ -27,7 +27,7 @@ def new_weights(sets: int, inputs: int) -> Weights:
     return np.full((sets, inputs), round(65536 * min(1.0, 1.6 / inputs)), np.int32)
 
 
-@compiled
+@lean
 def mix(votes: Votes, weights: Weights, selected: int) -> int:
     """Returns the 16-bit probability of a 1 that the logits in `votes` give under one set of weights."""
     total = np.int64(0)
@@ -37,7 +37,7 @@ def mix(votes: Votes, weights: Weights, selected: int) -> int:
     return int(SQUASH[logit + 2048])
 
 
-@compiled
+@lean
 def train(votes: Votes, weights: Weights, selected: int, bit: int, chance: int, rate: int) -> None:
     """Moves a set of weights to where the bit would have cost less; `rate` is the step in units of 2^-12."""
     error = ((bit << 16) - chance) * rate
@@ -46,7 +46,7 @@ def train(votes: Votes, weights: Weights, selected: int, bit: int, chance: int, 
         weights[selected, i] = min(max(weight, -_MAX_WEIGHT), _MAX_WEIGHT)
 
 
-@compiled
+@lean
 def code_mixed(
     coder: Coder,
     buffer: Buffer,

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from services.compressor.codecs.coding.coder import Buffer, Coder, code_bit
-from services.compressor.codecs.coding.compiled import compiled
+from services.compressor.codecs.coding.compiled import lean
 from services.compressor.codecs.coding.tables import MAX_COUNT, RATES
 
 Models = npt.NDArray[np.int32]
@@ -25,13 +25,13 @@ def new_models(count: int) -> Models:
     return np.full(count, 1 << 30, np.int32)
 
 
-@compiled
+@lean
 def probability(models: Models, index: int) -> int:
     """Returns a model's 12-bit probability of a 1, 0..4095."""
     return int(np.int64(models[index]) >> 19)
 
 
-@compiled
+@lean
 def update(models: Models, index: int, bit: int, limit: int) -> None:
     """Moves a model towards the bit that came; `limit` (at most 511) bounds its count, hence its inertia."""
     state = np.int64(models[index])
@@ -43,7 +43,7 @@ def update(models: Models, index: int, bit: int, limit: int) -> None:
     models[index] = chance << COUNT_BITS | count
 
 
-@compiled
+@lean
 def code_adaptive(coder: Coder, buffer: Buffer, bit: int, models: Models, index: int, limit: int) -> int:
     """Codes one bit by a single model, teaches the model and returns the bit."""
     chance = int(np.int64(models[index]) >> 15)

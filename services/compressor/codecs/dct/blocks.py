@@ -22,7 +22,7 @@ class Blocks(NamedTuple):
     samples: Samples
     """[8 units_y, 8 units_x]: decoded."""
     profile: npt.NDArray[np.uint8]
-    """[units_y, units_x, 64]: mean magnitudes by frequency, times 16."""
+    """[units_y, units_x, 64]: mean magnitudes by frequency, times 16; in light files magnitudes up to 15."""
     ends: npt.NDArray[np.uint8]
     """[units_y, units_x]: how many coefficients are coded, as a bucket of an 8 x 8 block."""
 
@@ -84,7 +84,6 @@ class Room(NamedTuple):
     PLANE_CLASS,
     KIND,
     REFERENCE_KIND,
-    VOTING,
     HAS_TOP,
     HAS_LEFT,
     BUCKET,
@@ -92,9 +91,9 @@ class Room(NamedTuple):
     AGREEMENT,
     ROWS,
     COLUMNS,
-) = range(14)
+) = range(13)
 """Unit of the block; its level; 0 for the first plane, 1 for others; 3 times that plus the level; 0 without
-another plane, 1 with an equal one, 2 with one of twice the size; models that vote on a magnitude; whether
+another plane, 1 with an equal one, 2 with one of twice the size; whether
 there are blocks above and to the left; its bucket, and how many coefficients that is; of how many signs more
 were those of the other plane than not; rows and columns that hold coefficients."""
 
@@ -102,7 +101,7 @@ were those of the other plane than not; rows and columns that hold coefficients.
 def new_room() -> Room:
     """Returns room for any block."""
     return Room(
-        np.zeros(14, np.int64),
+        np.zeros(13, np.int64),
         np.zeros(1024, np.int32),
         np.zeros(1024, np.int32),
         np.zeros(36 * 36, np.int32),

@@ -12,7 +12,7 @@ from services.compressor.codecs.dct import planes as colour
 from services.compressor.codecs.dct.alpha import decode_alpha, encode_alpha
 from services.compressor.codecs.dct.header import pack_payload, unpack_payload
 from services.compressor.codecs.dct.picture import decode_planes, encode_planes
-from services.compressor.codecs.dct.plan import Plan
+from services.compressor.codecs.dct.plan import PSNR, Plan, Tune
 from services.compressor.codecs.dct.priors import PRIORS
 from services.compressor.codecs.errors import (
     CorruptDataError,
@@ -27,8 +27,6 @@ DEFAULT_QUALITY = 80
 
 MAX_SIDE_PX = 65_535
 """Longest side, as of JPEG: planes are filled up to whole blocks, which makes eight rows of one."""
-
-_CONTAINER_CODEC = 1
 
 
 @register
@@ -103,7 +101,7 @@ class Dct(Codec):
     def decode(cls, data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Pixels:
         """Gives back the image, bit for bit the same on every machine; see `Codec.decode`."""
         file = container.unpack(data, max_pixels=max_pixels)
-        if file.codec != _CONTAINER_CODEC:
+        if file.codec != container.DCT:
             raise CorruptDataError(f"the GanPress file is of codec {file.codec}, not of dct (1)")
         if max(file.height_px, file.width_px) > MAX_SIDE_PX:
             raise TooManyPixelsError(
@@ -133,13 +131,14 @@ class Dct(Codec):
     def _encode(self, image: Pixels) -> bytes:
         height_px, width_px, channels = image.shape
         alpha = encode_alpha(np.ascontiguousarray(image[..., 3])) if channels == 4 else None
-        plan = self._plan(channels)
+        plan = self._plan(image.shape)
         planes = colour.split(image[..., :3], to_ycbcr=plan.is_ycbcr, halved=plan.is_halved)
         header, stream = encode_planes(planes, plan, height_px * width_px)
         payload = pack_payload(header, alpha, stream)
-        return container.Container(_CONTAINER_CODEC, width_px, height_px, channels, payload).pack()
+        return container.Container(container.DCT, width_px, height_px, channels, payload).pack()
 
-    def _plan(self, channels: int) -> Plan:
+    def _plan(self, shape: tuple[int, ...]) -> Plan:
+        height_px, width_px, channels = shape
         has_color = channels > 1
         color_space = self.color_space or ("ycbcr" if self.threshold is None else "rgb")
         is_fast = self.effort == "fast"
@@ -150,6 +149,6 @@ class Dct(Codec):
             is_ycbcr=has_color and color_space == "ycbcr",
             is_halved=has_color and color_space == "ycbcr" and subsampling == "420",
             is_fast=is_fast,
-            is_perceptual=self.tune == "perceptual",
+            tune=Tune.perceptual(height_px, width_px) if self.tune == "perceptual" else PSNR,
             is_filtered=self._can_filter and self.postfilter is not False,
         )

@@ -15,8 +15,6 @@ DECISIONS = 8
 """Is it 0, is it 1, ..., is it 7 or more: the models of a context."""
 VOTERS = 8
 """Contexts of each decision about a magnitude; those that need fewer use the first ones."""
-LIGHT_VOTERS = 4
-"""The same in files that are to be read quickly."""
 
 
 def _classes(limits: list[int], size: int) -> Table:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from services.compressor.codecs.coding import compiled, inner
+from services.compressor.codecs.coding import inner, lean
 from services.compressor.codecs.coding.coder import DECODE, MODE
 from services.compressor.codecs.dct.blocks import (
     AGREEMENT,
@@ -25,12 +25,12 @@ from services.compressor.codecs.dct.blocks import (
     PLANE_CLASS,
     REFERENCE_KIND,
     ROWS,
-    VOTING,
     X8,
     Y8,
 )
 from services.compressor.codecs.dct.contexts import BASES, END_SETS, SPLIT_SETS
 from services.compressor.codecs.dct.frequencies import CLIP, code_frequencies, code_mean
+from services.compressor.codecs.dct.light import code_light_frequencies, finish_light_block
 from services.compressor.codecs.dct.scan import BUCKET_OF, BUCKETS, EXTENTS, SCANS
 from services.compressor.codecs.dct.surroundings import (
     expect,
@@ -39,12 +39,12 @@ from services.compressor.codecs.dct.surroundings import (
     transform_edges,
 )
 from services.compressor.codecs.dct.transforms import INVERSE, inverse_transform
-from services.compressor.codecs.dct.voting import vote
+from services.compressor.codecs.dct.voting import vote_3, vote_4
 
 _END, _SPLIT = BASES["end"], BASES["split"]
 
 
-@compiled
+@lean
 def code_plane(
     coding: Any,
     room: Any,
@@ -54,7 +54,7 @@ def code_plane(
     number: Any,
     reference_kind: Any,
     codes_sizes: Any,
-    voters: Any,
+    is_light: Any,
     rounding: Any,
 ) -> Any:
     """Codes a plane.
@@ -68,11 +68,11 @@ def code_plane(
         number: Of the plane.
         reference_kind: What `other` is to it: 0 nothing, 1 a plane of this size, 2 of twice the size.
         codes_sizes: Whether sizes are coded; else they are known.
-        voters: Models that vote on a magnitude.
+        is_light: Whether blocks are those of `light`.
         rounding: That of `mean_residual`.
     """
     at = room.at
-    at[PLANE_CLASS], at[REFERENCE_KIND], at[VOTING] = min(number, 1), reference_kind, voters
+    at[PLANE_CLASS], at[REFERENCE_KIND] = min(number, 1), reference_kind
     units_y, units_x = plane.sizes.shape
     squares_x = (units_x + 3) >> 2
     for square in range(((units_y + 3) >> 2) * squares_x):
@@ -89,7 +89,7 @@ def code_plane(
                 continue
             at[Y8], at[X8], at[LEVEL], at[KIND] = y8, x8, level, at[PLANE_CLASS] * 3 + level
             at[HAS_TOP], at[HAS_LEFT] = np.int64(y8 > 0), np.int64(x8 > 0)
-            code_block(coding, room, plane, other, steps, rounding)
+            code_block(coding, room, plane, other, steps, rounding, is_light)
 
 
 @inner
@@ -125,11 +125,13 @@ def code_split(coding: Any, sizes: Any, y8: Any, x8: Any, level: Any, plane_clas
     coding.contexts[0] = _SPLIT + kind * 16 + left * 4 + top
     coding.contexts[1] = _SPLIT + 64 + kind * 4 + left
     coding.contexts[2] = _SPLIT + 80 + kind * 4 + top
-    return vote(coding, np.int64(sizes[y8, x8] < level), np.int64(3), SPLIT_SETS + kind)
+    return vote_3(coding, np.int64(sizes[y8, x8] < level), SPLIT_SETS + kind)
 
 
 @inner
-def code_block(coding: Any, room: Any, plane: Any, other: Any, steps: Any, rounding: Any) -> Any:
+def code_block(
+    coding: Any, room: Any, plane: Any, other: Any, steps: Any, rounding: Any, is_light: Any
+) -> Any:
     """Codes the block that `room.at` names and reconstructs it."""
     at, work = room.at, room.work
     decoding = coding.coder[MODE] == DECODE
@@ -145,11 +147,14 @@ def code_block(coding: Any, room: Any, plane: Any, other: Any, steps: Any, round
     bucket = code_end(coding, room, plane.ends, other.ends, bucket)
     at[BUCKET], at[COUNT] = bucket, BUCKETS[bucket]
     at[AGREEMENT], at[ROWS], at[COLUMNS] = 0, 1, 1
-    if bucket > 1:
-        expect(room, plane.profile, other.profile)
-        transform_edges(room, np.int64(EXTENTS[level, bucket]))
-    clear(room, np.int64(EXTENTS[level, bucket]))
-    code_frequencies(coding, room, plane, other.coefficients, steps, decoding)
+    if is_light:
+        code_light_frequencies(coding, room, plane, other, steps, decoding)
+    else:
+        if bucket > 1:
+            expect(room, plane.profile, other.profile)
+            transform_edges(room, np.int64(EXTENTS[level, bucket]))
+        clear(room, np.int64(EXTENTS[level, bucket]))
+        code_frequencies(coding, room, plane, other.coefficients, steps, decoding)
     prediction = mean_prediction(room)
     if bucket > 0:
         if not decoding:
@@ -158,7 +163,7 @@ def code_block(coding: Any, room: Any, plane: Any, other: Any, steps: Any, round
     plane.coefficients[y8 * 8, x8 * 8] = min(max(residual, -32767), 32767)
     change = abs(residual) * step >> 4
     work[0] = min(max(prediction + (change if residual >= 0 else -change), -CLIP), CLIP)
-    finish_block(room, plane)
+    finish_block(room, plane, is_light)
 
 
 @inner
@@ -189,7 +194,7 @@ def code_end(coding: Any, room: Any, ends: Any, other_ends: Any, bucket: Any) ->
         contexts[1] = _END + (((kind * 22 + top) * 4 + 1) << 5) + node
         contexts[2] = _END + (((kind * 22 + other) * 4 + 2) << 5) + node
         contexts[3] = _END + (((kind * 22 + ((left + top) >> 1)) * 4 + 3) << 5) + node
-        node = node << 1 | vote(coding, bucket >> i & 1, np.int64(4), END_SETS + kind * 5 + i)
+        node = node << 1 | vote_4(coding, bucket >> i & 1, END_SETS + kind * 5 + i)
     return min(node - 32, 12 + 4 * at[LEVEL])
 
 
@@ -215,12 +220,14 @@ def mean_residual(target: Any, prediction: Any, step: Any, rounding: Any) -> Any
 
 
 @inner
-def finish_block(room: Any, plane: Any) -> Any:
+def finish_block(room: Any, plane: Any, is_light: Any) -> Any:
     """Writes a block's samples and what later blocks want to know of it."""
     at, work = room.at, room.work
     y8, x8, level, bucket = at[Y8], at[X8], at[LEVEL], at[BUCKET]
     y, x, size, units = y8 * 8, x8 * 8, 8 << level, 1 << level
-    if bucket > 1:
+    if bucket > 1 and is_light:
+        finish_light_block(room, plane)
+    elif bucket > 1:
         inverse_transform(work, room.middle, level, at[ROWS], at[COLUMNS])
         for i in range(size):
             for j in range(size):
@@ -236,5 +243,5 @@ def finish_block(room: Any, plane: Any) -> Any:
     for i in range(units):
         for j in range(units):
             plane.ends[y8 + i, x8 + j] = end
-            for k in range(64):
+            for k in range(0 if is_light else 64):
                 plane.profile[y8 + i, x8 + j, k] = min(room.sums[k], 255)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from services.compressor.codecs.coding import code_bit, inner
+from services.compressor.codecs.coding import inner
 from services.compressor.codecs.dct.blocks import (
     AGREEMENT,
     BUCKET,
@@ -19,7 +19,6 @@ from services.compressor.codecs.dct.blocks import (
     PLANE_CLASS,
     REFERENCE_KIND,
     ROWS,
-    VOTING,
     X8,
     Y8,
 )
@@ -30,14 +29,12 @@ from services.compressor.codecs.dct.contexts import (
     DIAGONAL,
     EDGE_LEVEL,
     FREQUENCY,
-    LIGHT_SETS,
     LOCAL,
     SCAN_CLASS,
     SIGN_SETS,
-    VOTERS,
 )
 from services.compressor.codecs.dct.scan import SCANS
-from services.compressor.codecs.dct.voting import code_magnitude, vote
+from services.compressor.codecs.dct.voting import code_magnitude_3, code_magnitude_8, vote_1, vote_3
 
 _POSITION, _EXPECTED, _PATTERN = BASES["position"], BASES["expected"], BASES["pattern"]
 _REFERENCE, _ENDING, _AROUND = BASES["reference"], BASES["ending"], BASES["around"]
@@ -78,9 +75,7 @@ def code_frequencies(  # noqa: PLR0915 - one loop, whose steps share a dozen num
     contexts, at, magnitudes = coding.contexts, room.at, room.magnitudes
     from_top, from_left = room.from_top, room.from_left
     y, x, level, kind, plane_class = at[Y8] * 8, at[X8] * 8, at[LEVEL], at[KIND], at[PLANE_CLASS]
-    bucket, reference_kind, voters = at[BUCKET], at[REFERENCE_KIND], at[VOTING]
-    top_level = left_level = top_rest = left_rest = top_place = left_place = np.int64(0)
-    sets = kind * 2 * DECISIONS * 3 if voters == VOTERS else LIGHT_SETS + kind * DECISIONS * 3
+    bucket, reference_kind, sets = at[BUCKET], at[REFERENCE_KIND], kind * 2 * DECISIONS * 3
     for i in range(at[COUNT] - 1, 0, -1):
         position = np.int64(SCANS[level, i])
         u, v = position >> 5, position & 31
@@ -103,32 +98,28 @@ def code_frequencies(  # noqa: PLR0915 - one loop, whose steps share a dozen num
         contexts[1] = _EXPECTED + ((kind * 12 + near) * 12 + ahead) * 8
         contexts[2] = _PATTERN + (kind * 432 + pattern) * 8
         contexts[3] = _REFERENCE + (((plane_class * 12 + diagonal) * 12 + ahead) * 16 + known) * 8
-        if voters == VOTERS:
-            inverse_step = np.int64(steps.inverse[level * 1024 + position])
-            top_place = min(u, 4) * 3 + (0 if v == 0 else 1 if v < 4 else 2)
-            left_place = min(v, 4) * 3 + (0 if u == 0 else 1 if u < 4 else 2)
-            top_rest = from_top[v] if at[HAS_TOP] and u < 4 else np.int64(0)
-            left_rest = from_left[u] if at[HAS_LEFT] and v < 4 else np.int64(0)
-            top_level, left_level = edge_level(top_rest, inverse_step), edge_level(left_rest, inverse_step)
-            contexts[4] = _ENDING + ((kind * 21 + bucket) * 16 + SCAN_CLASS[i]) * 8
-            contexts[5] = _TOP + (((kind * 15 + top_place) * 8 + top_level) * 4 + coarse) * 8
-            contexts[6] = _LEFT + (((kind * 15 + left_place) * 8 + left_level) * 4 + coarse) * 8
-            contexts[7] = _AROUND + ((kind * 12 + diagonal) * 48 + (known & 3) * 12 + near) * 8
+        inverse_step = np.int64(steps.inverse[level * 1024 + position])
+        top_place = min(u, 4) * 3 + (0 if v == 0 else 1 if v < 4 else 2)
+        left_place = min(v, 4) * 3 + (0 if u == 0 else 1 if u < 4 else 2)
+        top_rest = from_top[v] if at[HAS_TOP] and u < 4 else np.int64(0)
+        left_rest = from_left[u] if at[HAS_LEFT] and v < 4 else np.int64(0)
+        top_level, left_level = edge_level(top_rest, inverse_step), edge_level(left_rest, inverse_step)
+        contexts[4] = _ENDING + ((kind * 21 + bucket) * 16 + SCAN_CLASS[i]) * 8
+        contexts[5] = _TOP + (((kind * 15 + top_place) * 8 + top_level) * 4 + coarse) * 8
+        contexts[6] = _LEFT + (((kind * 15 + left_place) * 8 + left_level) * 4 + coarse) * 8
+        contexts[7] = _AROUND + ((kind * 12 + diagonal) * 48 + (known & 3) * 12 + near) * 8
         value = np.int64(0) if decoding else np.int64(plane.coefficients[y + u, x + v])
         group = 0 if near == 0 else 1 if near < 5 else 2
-        magnitude = code_magnitude(coding, abs(value), voters, sets + group, plane_class)
+        magnitude = code_magnitude_8(coding, abs(value), sets + group, plane_class)
         if magnitude == 0:
             continue
         negative: Any = np.int64(value < 0)
-        if voters == VOTERS:
-            top_sign = top_level + 8 if top_rest >= 0 else 7 - top_level
-            left_sign = left_level + 8 if left_rest >= 0 else 7 - left_level
-            contexts[0] = _SIGN + ((plane_class * 15 + top_place) * 16 + top_sign) * 3
-            contexts[1] = _SIGN + ((plane_class * 15 + left_place) * 16 + left_sign) * 3 + 1
-            contexts[2] = trend_context(room, other)
-            negative = vote(coding, negative, np.int64(3), SIGN_SETS + kind * 2 + np.int64(other != 0))
-        else:
-            negative = code_bit(coding.coder, coding.buffer, negative, 32768)
+        top_sign = top_level + 8 if top_rest >= 0 else 7 - top_level
+        left_sign = left_level + 8 if left_rest >= 0 else 7 - left_level
+        contexts[0] = _SIGN + ((plane_class * 15 + top_place) * 16 + top_sign) * 3
+        contexts[1] = _SIGN + ((plane_class * 15 + left_place) * 16 + left_sign) * 3 + 1
+        contexts[2] = trend_context(room, other)
+        negative = vote_3(coding, negative, SIGN_SETS + kind * 2 + np.int64(other != 0))
         magnitude = min(magnitude, 32767)
         if decoding:
             plane.coefficients[y + u, x + v] = -magnitude if negative else magnitude
@@ -167,10 +158,10 @@ def code_mean(coding: Any, room: Any, reference: Any, steps: Any, residual: Any)
     contexts[1] = _ENDING + ((kind * 21 + bucket) * 16) * 8
     contexts[2] = _PATTERN + (kind * 432 + 431 - spread) * 8
     sets = (kind * 2 + 1) * DECISIONS * 3
-    magnitude = code_magnitude(coding, abs(residual), np.int64(3), sets, plane_class)
+    magnitude = code_magnitude_3(coding, abs(residual), sets, plane_class)
     if magnitude == 0:
         return np.int64(0)
     contexts[0] = trend_context(room, other) + 12
-    if vote(coding, np.int64(residual < 0), np.int64(1), SIGN_SETS + kind * 2):
+    if vote_1(coding, np.int64(residual < 0), SIGN_SETS + kind * 2):
         return -magnitude
     return magnitude

@@ -62,7 +62,8 @@ def unpack_payload(payload: bytes, *, channels: int, priors: int) -> tuple[Heade
         raise CorruptDataError("the GanPress file is too short for a picture's header")
     flags, index, weights = payload[:3]
     prior = flags >> _PRIOR_SHIFT & 3
-    if prior > priors or (channels == 1 and flags & (_YCBCR | _HALVED)):
+    is_sized_light = flags & _SIZES and flags & _LIGHT
+    if prior > priors or is_sized_light or (channels == 1 and flags & (_YCBCR | _HALVED)):
         raise CorruptDataError(f"the GanPress file has flags {flags:#04x}, which have no meaning here")
     header = Header(
         Quantiser(index, (weights >> 4) << (flags >> 7), weights & 15),

@@ -9,7 +9,6 @@ from services.compressor.codecs.coding import finish, has_overflowed, new_decode
 from services.compressor.codecs.coding.coder import Buffer, Coder
 from services.compressor.codecs.dct import filtering
 from services.compressor.codecs.dct.blocks import Blocks, Steps, new_room
-from services.compressor.codecs.dct.contexts import LIGHT_VOTERS, VOTERS
 from services.compressor.codecs.dct.entropy import code_plane
 from services.compressor.codecs.dct.header import Header
 from services.compressor.codecs.dct.plan import Plan
@@ -144,6 +143,6 @@ def code(
             number,
             0 if number == 0 else 2 if number == 1 and header.is_halved else 1,
             int(header.codes_sizes and number < 2),
-            LIGHT_VOTERS if header.is_light else VOTERS,
+            int(header.is_light),
             rounding,
         )

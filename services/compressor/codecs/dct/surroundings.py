@@ -12,11 +12,10 @@ from services.compressor.codecs.dct.blocks import (
     HAS_TOP,
     LEVEL,
     REFERENCE_KIND,
-    VOTING,
     X8,
     Y8,
 )
-from services.compressor.codecs.dct.contexts import EXPECTED, REFERENCE, VOTERS
+from services.compressor.codecs.dct.contexts import EXPECTED, REFERENCE
 from services.compressor.codecs.dct.transforms import EDGE
 
 
@@ -55,7 +54,7 @@ def transform_edges(room: Any, limit: Any) -> Any:
     at = room.at
     level = at[LEVEL]
     size = 8 << level
-    for f in range(limit if at[VOTING] == VOTERS else 1):
+    for f in range(limit):
         top, left = np.int64(0), np.int64(0)
         if at[HAS_TOP]:
             for n in range(size):

@@ -1,5 +1,5 @@
 """K-means."""
 
-from services.compressor.codecs.kmeans.codec import Kmeans, is_kmeans
+from services.compressor.codecs.kmeans.codec import Kmeans
 
-__all__ = ["Kmeans", "is_kmeans"]
+__all__ = ["Kmeans"]

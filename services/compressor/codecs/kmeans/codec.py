@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, PngImagePlugin
 
 from services.compressor.codecs import container
 from services.compressor.codecs.base import DEFAULT_MAX_PIXELS, Codec, Pixels
@@ -15,8 +14,9 @@ from services.compressor.codecs.kmeans import packing
 from services.compressor.codecs.kmeans.clustering import cluster, sorted_palette
 from services.compressor.codecs.kmeans.dither import dither
 from services.compressor.codecs.kmeans.histogram import count_colors, packed_colors, unpacked_colors
-from services.compressor.codecs.kmeans.png import CHUNK, indexed_png
+from services.compressor.codecs.kmeans.png import indexed_png
 from services.compressor.codecs.kmeans.space import points_of
+from services.compressor.codecs.marking import marked_channels
 from services.compressor.codecs.options import flag, real, whole
 from services.compressor.codecs.reading import open_image, read_pixels
 from services.compressor.codecs.registry import register
@@ -58,7 +58,7 @@ class Kmeans(Codec):
         if container.is_container(data):
             return packing.unpack(data, max_pixels=max_pixels)
         with open_image(data, ("PNG",)) as image:
-            channels = _marked_channels(image)
+            channels = marked_channels(image)
         if channels is None:
             raise CorruptDataError("the PNG file was not written by the kmeans codec: it has no gpKM chunk")
         return read_pixels(data, max_pixels, ("PNG",))[..., :channels]
@@ -81,14 +81,3 @@ class Kmeans(Codec):
         if self.dither and len(palette) < len(colors):
             return dither(points_of(colors), labels, numbers, points_of(palette), self.dither), palette
         return labels[numbers], palette
-
-
-def is_kmeans(image: Image.Image) -> bool:
-    """Tells whether an opened PNG was written by this codec."""
-    return _marked_channels(image) is not None
-
-
-def _marked_channels(image: Image.Image) -> int | None:
-    """Returns the number of channels that our chunk states, None without a chunk."""
-    chunks = image.private_chunks if isinstance(image, PngImagePlugin.PngImageFile) else []
-    return next((chunk[1][0] for chunk in chunks if chunk[0] == CHUNK and chunk[1]), None)

@@ -9,12 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from services.compressor.codecs.base import Pixels
+from services.compressor.codecs.marking import CHUNK
 
-CHUNK = b"gpKM"
-"""Private PNG chunk that marks our files: one byte, the number of channels of the image encoded.
-
-By its letters' cases it is ancillary (viewers skip it) and unsafe to copy (editors drop it).
-"""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SAMPLE_ROWS = 64
 

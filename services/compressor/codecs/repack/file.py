@@ -21,7 +21,6 @@ from services.compressor.codecs.repack.scan_decoding import ScanTraits, decode_s
 from services.compressor.codecs.repack.scan_encoding import encode_scan
 from services.compressor.codecs.repack.syntax import Frame, Reader, Scan
 
-CONTAINER_CODEC = 3
 MAX_JPEG_BYTES = 1 << 26
 """Largest JPEG that is repacked or restored."""
 
@@ -78,7 +77,7 @@ def pack(jpeg: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
     )
     frame = parsed.frame
     channels = 1 if len(frame.components) == 1 else 3
-    data = container.Container(CONTAINER_CODEC, frame.width_px, frame.height_px, channels, payload).pack()
+    data = container.Container(container.JPEG, frame.width_px, frame.height_px, channels, payload).pack()
     if unpack(data, max_pixels=max_pixels) != jpeg:
         raise UnsupportedImageError("the JPEG cannot be repacked: it does not come back as it was")
     return data
@@ -92,7 +91,7 @@ def unpack(data: bytes, *, max_pixels: int = DEFAULT_MAX_PIXELS) -> bytes:
         TooManyPixelsError: It has more than `max_pixels` pixels.
     """
     held = container.unpack(data, max_pixels=max_pixels)
-    if held.codec != CONTAINER_CODEC:
+    if held.codec != container.JPEG:
         raise CorruptDataError(f"the GanPress file holds codec {held.codec}, not a repacked JPEG")
     flags, checksum, sizes, start = _read_fixed(held.payload)
     size, skeleton_bytes, traits_bytes, header_bytes = sizes

@@ -15,10 +15,9 @@ from services.compressor.codecs.seed.codec import (
     is_seed,
     read_origin,
 )
-from services.compressor.codecs.seed.layout import CODEC_NUMBER, Origin
+from services.compressor.codecs.seed.layout import Origin
 
 __all__ = [
-    "CODEC_NUMBER",
     "Origin",
     "RegenerationError",
     "Sampler",

@@ -21,7 +21,7 @@ from services.compressor.codecs.errors import (
 from services.compressor.codecs.registry import codec_class, get_codec
 from services.compressor.codecs.seed import guard
 from services.compressor.codecs.seed.guard import GuardSample
-from services.compressor.codecs.seed.layout import CODEC_NUMBER, Origin, SeedPayload
+from services.compressor.codecs.seed.layout import Origin, SeedPayload
 
 _PAYLOAD_AIM_BYTES = 71
 """To which the payload without a difference is kept if possible; with the container's header it makes 80."""
@@ -186,9 +186,9 @@ def read_origin(data: bytes) -> Origin:
 
 def _unpack(data: bytes, max_pixels: int) -> Container:
     file = container.unpack(data, max_pixels=max_pixels)
-    if file.codec != CODEC_NUMBER:
+    if file.codec != container.SEED:
         raise CorruptDataError(
-            f"the GanPress file is of codec {file.codec}; seed files are of {CODEC_NUMBER}"
+            f"the GanPress file is of codec {file.codec}; seed files are of {container.SEED}"
         )
     return file
 
@@ -220,7 +220,7 @@ def _with_guard(payload: SeedPayload, image: Pixels, values: npt.NDArray[np.floa
     while count < wanted and len(longer := packed(count + 1)) <= aim_bytes:
         data, count = longer, count + 1
     height_px, width_px, channels = image.shape
-    return Container(CODEC_NUMBER, width_px, height_px, channels, data).pack()
+    return Container(container.SEED, width_px, height_px, channels, data).pack()
 
 
 def _edited_by(generated: Pixels, difference: Pixels, is_halved: bool) -> Pixels:

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from services.compressor.codecs.errors import CorruptDataError, InvalidOptionError
 from services.compressor.codecs.seed.guard import GuardSample, pack_guard, unpack_guard
 
-CODEC_NUMBER = 4
-"""In the container's header."""
 DIGEST_BYTES = 16
 """What is kept of the model's SHA-256: enough to tell any two models apart."""
 

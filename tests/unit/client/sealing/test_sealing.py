@@ -180,6 +180,7 @@ def test_commands(tmp_path: Path) -> None:
     (stored / "a.gpc").write_bytes(b"image")
     key = tmp_path / "seal.key"
     assert run_cli("seal", "--new-key", key).exit_code == 0
+    assert "is not sealed: there is no ganpress.seal" in run_cli("verify", stored, "--any-key").stderr
     sealed = run_cli("seal", stored, "--sign-with", key)
     assert (sealed.exit_code, "1 files sealed" in sealed.stderr) == (0, True)
     assert "exists: --force replaces it" in run_cli("seal", stored, "--sign-with", key).stderr

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
+import subprocess
+import sys
 import zlib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from PIL import ExifTags, Image, ImageCms
+from PIL import ExifTags, Image, ImageCms, PngImagePlugin
 
 from services.compressor.codecs import (
     CodecError,
@@ -47,8 +50,9 @@ def kinds(picture: Picture) -> list[str]:
     return [change.kind for change in picture.changes]
 
 
+@cache
 def profile(name: str = "sRGB") -> bytes:
-    """Returns a profile of its own kind: XYZ primaries are never those of sRGB."""
+    """Returns a profile of its own kind, made once, since it holds the time; its primaries are not sRGB's."""
     made: Any = ImageCms.createProfile(name)  # type: ignore[arg-type]
     return ImageCms.ImageCmsProfile(made).tobytes()
 
@@ -270,6 +274,62 @@ def test_huge() -> None:
     """An image of too many pixels is refused by its header, in every format that can announce them."""
     with pytest.raises(TooManyPixelsError):
         read(file(Image.new("1", (20_000, 20_000))))
+
+
+def png_chunks(**chunks: bytes) -> bytes:
+    """Returns a PNG with these chunks."""
+    info = PngImagePlugin.PngInfo()
+    for name, data in chunks.items():
+        info.add(name.encode(), data)
+    return file(RGB, pnginfo=info)
+
+
+def test_gamma_and_chromaticities() -> None:
+    """What a PNG says of its colours and nobody heeds is told, unless it is what sRGB is."""
+    srgb = [31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000]
+    wide = [31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000]
+    linear, usual = struct.pack(">I", 100_000), struct.pack(">I", 45_455)
+    assert kinds(read(png_chunks(gAMA=usual, cHRM=struct.pack(">8I", *srgb)))) == []
+    assert kinds(read(png_chunks(gAMA=linear, sRGB=b"\0"))) == []
+    (change,) = read(png_chunks(gAMA=linear)).changes
+    assert (change.kind, change.is_loss) == ("profile_dropped", True)
+    assert "the gamma 1 left out" in change.text
+    (change,) = read(png_chunks(gAMA=usual, cHRM=struct.pack(">8I", *wide))).changes
+    assert change.text.startswith("the chromaticities left out")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (file(np.zeros((8, 8), np.float32), "TIFF"), "floating-point samples are not supported"),
+        (file(np.zeros((8, 8), np.int32), "TIFF"), "32-bit samples are not supported"),
+        (file(RGB, "TIFF", tiffinfo={339: (3, 3, 3)}), "a TIFF of 3 floating-point samples of 8 bits"),
+        (file(RGB, "TIFF").replace(b"\x08\0" * 3, b"\x20\0" * 3), "a TIFF of 3 samples of 32 bits a pixel"),
+    ],
+)
+def test_samples_that_are_not_supported(data: bytes, message: str) -> None:
+    """Samples of which nothing says what white is are refused by name, never guessed or called no image."""
+    with pytest.raises(UnsupportedImageError, match=message):
+        read(data)
+
+
+@pytest.mark.parametrize(
+    ("module", "data", "message"),
+    [
+        ("pi_heif", HEIC.read_bytes(), "a HEIC image needs the package pi-heif"),
+        ("pillow_jxl", b"\xff\x0a" + bytes(32), "a JPEG XL image needs the package pillow-jxl-plugin"),
+    ],
+)
+def test_missing_plugin(module: str, data: bytes, message: str) -> None:
+    """Without its plug-in a format is refused with the package that reads it."""
+    program = (
+        f"import sys; sys.modules.update({module}=None, pillow_heif=None)\n"
+        "from services.compressor.inputs import read\n"
+        "read(sys.stdin.buffer.read())"
+    )
+    command = [sys.executable, "-c", program]
+    ended = subprocess.run(command, input=data, capture_output=True, check=False)
+    assert f"MissingPackageError: {message}" in ended.stderr.decode()
 
 
 def test_heic() -> None:

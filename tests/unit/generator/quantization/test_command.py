@@ -68,7 +68,7 @@ def test_every_batch_and_thread(repository):
     model = find_model(str(repository / "cars"))
     one, two = (Runtimes("openvino", threads=threads).open(model) for threads in (1, 2))
     assert one.batch_invariant
-    z, label = latents(range(32), 100), np.arange(32) % 9
+    z, label = latents(range(32), 100), one.label_input(np.arange(32) % 9)
     whole = one.run(z, label)
     for size in (1, 2, 7, 17):
         pieces = [two.run(z[i : i + size], label[i : i + size]) for i in range(0, 32, size)]

@@ -19,12 +19,24 @@ def loaded(max_delay_s: float = 1.0) -> Patience:
 
 
 def test_under_load_the_usual_share_is_waited_for():
-    """Less than half of the load waits for an eighth of the time that half takes; half does not wait."""
+    """Less than a third of the load waits for an eighth of the time that a third takes; a third does not."""
     patience = loaded()
-    assert 0.004 < patience.left_s(waiting=1, waited_s=0, running=1) < 0.006
-    assert 0.002 < patience.left_s(waiting=3, waited_s=0.002, running=1) < 0.004
-    assert patience.left_s(waiting=1, waited_s=0.01, running=1) < 0
-    assert patience.left_s(waiting=4, waited_s=0, running=1) == 0
+    assert 0.003 < patience.left_s(waiting=1, waited_s=0, running=3) < 0.004
+    assert 0.001 < patience.left_s(waiting=2, waited_s=0.002, running=3) < 0.002
+    assert patience.left_s(waiting=1, waited_s=0.01, running=3) < 0
+    assert patience.left_s(waiting=3, waited_s=0, running=3) == 0
+
+
+def test_nobody_waits_for_callers_that_there_are_not():
+    """When the whole of the usual load waits or is computed, what waits is taken."""
+    assert loaded().left_s(waiting=2, waited_s=0, running=5) > 0
+    assert loaded().left_s(waiting=2, waited_s=0, running=6) == 0
+
+
+def test_a_batch_is_the_share_of_a_thread_with_one_more_on_its_way():
+    """Eight items make batches of three on two threads, more items larger ones, up to the largest."""
+    patience = loaded()
+    assert [patience.share(under_way) for under_way in (1, 8, 9, 10, 96, 1000)] == [3, 3, 3, 4, 32, 32]
 
 
 def test_the_limit_holds():
@@ -52,10 +64,11 @@ def test_an_idle_lane_never_waits(batches, waiting, max_delay_s):
 
 @given(batches=BATCHES, waiting=st.integers(1, 64), waited_s=st.floats(0, 20), max_delay_s=st.floats(0, 10))
 def test_a_wait_ends(batches, waiting, waited_s, max_delay_s):
-    """Nobody waits longer than the setting, nor for more than a full batch."""
+    """Nobody waits longer than the setting, nor for more than a full batch, and a batch is never empty."""
     patience = Patience(32, 2, max_delay_s)
     for batch in batches:
         patience.note(*batch)
     left_s = patience.left_s(waiting, waited_s, running=1)
     assert left_s + waited_s <= max(max_delay_s, waited_s) + 1e-9
     assert waiting < 32 or left_s <= 0
+    assert 1 <= patience.share(waiting) <= 32

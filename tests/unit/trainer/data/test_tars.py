@@ -93,10 +93,44 @@ def test_class_beside_an_image(tmp_path: Path, beside: dict[str, bytes], class_n
     ]
 
 
-def test_broken_json_beside_an_image(tmp_path: Path) -> None:
+@pytest.mark.parametrize("json", [b"{", b"\xff", b"[" * 20_000])
+def test_broken_json_beside_an_image(tmp_path: Path, json: bytes) -> None:
     """A label that cannot be read is named with its shard."""
-    (tmp_path / "x.tar").write_bytes(tar_of({"1.jpg": b"x", "1.json": b"{"}))
+    (tmp_path / "x.tar").write_bytes(tar_of({"1.jpg": b"x", "1.json": json}))
     with pytest.raises(SourceError, match=r"1\.json in .*x\.tar is not readable"):
+        read(tmp_path / "x.tar")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "headers"),
+    [
+        ("", tarfile.REGTYPE, {}),
+        (".", tarfile.REGTYPE, {}),
+        ("b.jpg", tarfile.REGTYPE, {"size": "-1024"}),
+        ("b.jpg", tarfile.REGTYPE, {"size": str(10**20)}),
+        ("b.jpg", b"?", {"size": str(10**20)}),
+        ("b.jpg", tarfile.REGTYPE, {"GNU.sparse.map": "0,3", "GNU.sparse.size": str(10**12)}),
+    ],
+)
+def test_members_that_cannot_be(tmp_path: Path, name: str, kind: bytes, headers: dict[str, str]) -> None:
+    """A file without a name, of no possible size or of an unknown kind is an error, and is told at once."""
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        for member in (tarfile.TarInfo("a/1.jpg"), tarfile.TarInfo(name)):
+            member.size = 3
+            if member.name == name:
+                member.type, member.pax_headers = kind, headers
+            tar.addfile(member, io.BytesIO(b"abc"))
+    with pytest.raises(SourceError, match="damaged or cut off after 1 files"):
+        read(tmp_path / "x.tar")
+
+
+def test_a_description_of_gigabytes_is_not_read(tmp_path: Path) -> None:
+    """A name that its header calls 8 GB long is an error before it is read."""
+    header = tarfile.TarInfo("././@LongLink")
+    header.type, header.size = tarfile.GNUTYPE_LONGNAME, 8**11 - 1
+    whole = tar_of({"1.jpg": bytes(512)})[:1024]
+    (tmp_path / "x.tar").write_bytes(whole + header.tobuf(tarfile.GNU_FORMAT) + bytes(10_240))
+    with pytest.raises(SourceError, match=f"a name or description of {8**11 - 1} bytes"):
         read(tmp_path / "x.tar")
 
 

@@ -1,5 +1,5 @@
 """Palette images in few bytes: indices coded by context mixing, in GanPress's container."""
 
-from services.compressor.codecs.kmeans.packing.file import CONTAINER_CODEC, entries_of, pack, unpack
+from services.compressor.codecs.kmeans.packing.file import entries_of, pack, unpack
 
-__all__ = ["CONTAINER_CODEC", "entries_of", "pack", "unpack"]
+__all__ = ["entries_of", "pack", "unpack"]

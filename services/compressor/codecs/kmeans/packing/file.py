@@ -12,7 +12,6 @@ from services.compressor.codecs.errors import CorruptDataError
 from services.compressor.codecs.kmeans.packing.model import code_indices
 from services.compressor.codecs.kmeans.packing.order import similar_first
 
-CONTAINER_CODEC = 2
 _LEAST_BLOCKS_BITS, _MOST_BLOCKS_BITS = 4, 16
 _MARGIN_BYTES = 64
 
@@ -35,7 +34,7 @@ def pack(indices: npt.NDArray[np.uint8], palette: Pixels) -> bytes:
         coder = new_encoder()
         code_indices(coder, buffer, renumbered, _rgba(palette), *_sizes(palette, indices.size))
         payload += finish(coder, buffer)
-    return container.Container(CONTAINER_CODEC, width_px, height_px, palette.shape[1], payload).pack()
+    return container.Container(container.PALETTE, width_px, height_px, palette.shape[1], payload).pack()
 
 
 def unpack(data: bytes, *, max_pixels: int) -> Pixels:
@@ -46,9 +45,9 @@ def unpack(data: bytes, *, max_pixels: int) -> Pixels:
         TooManyPixelsError: Its header announces more than `max_pixels` pixels.
     """
     held = container.unpack(data, max_pixels=max_pixels)
-    if held.codec != CONTAINER_CODEC:
+    if held.codec != container.PALETTE:
         raise CorruptDataError(
-            f"the GanPress file holds codec {held.codec}; a packed palette is {CONTAINER_CODEC}"
+            f"the GanPress file holds codec {held.codec}; a packed palette is {container.PALETTE}"
         )
     entries = entries_of(held.payload)
     end = 1 + entries * held.channels

@@ -1,6 +1,9 @@
 // Draws one image and compresses it, from the .proto files alone.
 //
-// node generate_and_compress.js PROTOS GENERATOR COMPRESSOR MODEL LABEL SEED OUT
+// npm install
+// node generate_and_compress.js ../../protos 127.0.0.1:50051 127.0.0.1:50052 cars sedan 42 .
+//
+// PROTOS GENERATOR COMPRESSOR MODEL LABEL SEED OUT
 // writes OUT/image.png and OUT/compressed.png and prints what the services said of them as JSON.
 "use strict";
 
@@ -16,13 +19,16 @@ const definition = protoLoader.loadSync(
   { includeDirs: [protos], keepCase: true, longs: String, enums: String, defaults: true, oneofs: true },
 );
 const v1 = grpc.loadPackageDefinition(definition).ganpress.v1;
-const generator = new v1.GeneratorService(generatorAddress, grpc.credentials.createInsecure());
-const compressor = new v1.CompressorService(compressorAddress, grpc.credentials.createInsecure());
+// By default a client takes messages of 4 MB; the services send up to 64 MB.
+const options = { "grpc.max_receive_message_length": 64 * 1024 * 1024 };
+const generator = new v1.GeneratorService(generatorAddress, grpc.credentials.createInsecure(), options);
+const compressor = new v1.CompressorService(compressorAddress, grpc.credentials.createInsecure(), options);
+const DEADLINE_MS = 30_000;
 
 function generate(request) {
   return new Promise((resolve, reject) => {
     const images = [];
-    const call = generator.GenerateStream({ request });
+    const call = generator.GenerateStream({ request }, { deadline: Date.now() + DEADLINE_MS });
     call.on("data", (message) => images.push(...message.images));
     call.on("error", reject);
     call.on("end", () => resolve(images));
@@ -31,7 +37,8 @@ function generate(request) {
 
 function compress(request) {
   return new Promise((resolve, reject) => {
-    compressor.Compress(request, (error, response) => (error ? reject(error) : resolve(response)));
+    const limit = { deadline: Date.now() + DEADLINE_MS };
+    compressor.Compress(request, limit, (error, response) => (error ? reject(error) : resolve(response)));
   });
 }
 
@@ -53,6 +60,6 @@ async function main() {
 }
 
 main().catch((error) => {
-  console.error(error);
+  console.error(error.code ? `${grpc.status[error.code]}: ${error.details}` : error);
   process.exit(1);
 });
