@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import grpc
 from ganpress.v1 import compressor_service_pb2 as pb
@@ -17,6 +18,7 @@ from services.common.server import CHANNEL_OPTIONS
 from tests.helpers.images import png_file
 from tests.helpers.servers import ServerProcess, server_process
 
+SMALL = pb.DecompressRequest(data=png_file(8, 8), format=IMAGE_FORMAT_RAW_U8)
 LARGE = pb.DecompressRequest(data=png_file(1200, 1200), format=IMAGE_FORMAT_RAW_U8)
 
 READER = """
@@ -114,6 +116,31 @@ async def test_cut() -> None:
     assert codes.count(("DecompressStream", "CANCELLED")) == 12
     assert {code for _, code in codes} == {"CANCELLED"}
     assert not re.search(r"ERROR|WARNING|Traceback", server.log), server.log
+
+
+async def test_cut_between_messages() -> None:
+    """A stream that is cut while all of it is answered and more may come is CANCELLED; one that is ended is OK."""
+
+    async def ask(stub: CompressorServiceStub) -> Any:
+        call = stub.DecompressStream()
+        await call.write(pb.DecompressStreamRequest(request=SMALL))
+        assert (await call.read()).response.image
+        return call
+
+    options = ("--warm-up", "false", "--isolation", "thread", "--log-level", "debug")
+    async with server_process("services.compressor", *options) as server:
+        for _ in range(20):
+            async with line_to(server) as (line, channel):
+                call = await ask(CompressorServiceStub(channel))
+                line.cut()
+                assert await call.code() is grpc.StatusCode.UNAVAILABLE
+        async with line_to(server) as (_, channel):
+            call = await ask(CompressorServiceStub(channel))
+            await call.done_writing()
+            assert await call.code() is grpc.StatusCode.OK
+        server.terminate()
+        assert await server.exit_code() == 0
+    assert re.findall(r"call ended method=\S+ code=(\w+)", server.log) == ["CANCELLED"] * 20 + ["OK"]
 
 
 async def test_caller_killed(model_root) -> None:
