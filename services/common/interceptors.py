@@ -294,7 +294,7 @@ async def _lone(requests: AsyncIterator[Any], context: Context) -> Any:
 async def _all(requests: AsyncIterator[Any]) -> AsyncGenerator[Any]:
     """Yields the messages of a call, and ends a moment after them.
 
-    gRPC ends them for a caller that is cut off, too, and cancels the call next: ended at once, it would seem done.
+    gRPC ends them for a caller that is cut off, too, and cancels the call only then.
     """
     async for request in requests:
         yield request

@@ -119,7 +119,7 @@ async def test_cut() -> None:
 
 
 async def test_cut_between_messages() -> None:
-    """A stream that is cut while all of it is answered and more may come is CANCELLED; one that is ended is OK."""
+    """A stream is CANCELLED when it is cut with all answered and more to come, and OK when it is ended."""
 
     async def ask(stub: CompressorServiceStub) -> Any:
         call = stub.DecompressStream()
