@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import multiprocessing
+import os
 import tarfile
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -19,6 +21,7 @@ from services.compressor.inputs import read
 PHOTO_PX = (1224, 816)
 """Sides of a photograph of one million pixels."""
 THUMBNAIL_PX = 64
+_LOOPS = 8_000
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,27 @@ def alone(codec_id: str, images: Sequence[bytes], cores: int) -> Speed:
         begun_s = perf_counter()
         cpu_s = sum(pool.map(_encode, [codec_id] * cores, shares))
         return Speed(len(images), perf_counter() - begun_s, cpu_s)
+
+
+def arithmetic(cores: int) -> float:
+    """Returns how many loops a second as many processes as there are cores run, which wait for nothing."""
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(cores, context) as pool:
+        list(pool.map(_loop, [1] * cores))  # all are started
+        begun_s = perf_counter()
+        list(pool.map(_loop, [_LOOPS] * cores))
+        return cores * _LOOPS / (perf_counter() - begun_s)
+
+
+def pin(cores: Sequence[int]) -> None:
+    """Keeps this process, all its threads and what it starts from now on to these cores."""
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(ProcessLookupError):
+            os.sched_setaffinity(int(thread.name), cores)
+
+
+def _loop(count: int) -> int:
+    return sum(sum(range(10_000)) for _ in range(count))
 
 
 def _encode(codec_id: str, images: Sequence[bytes]) -> float:

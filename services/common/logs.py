@@ -6,8 +6,11 @@ of the request in whose call it was made.
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
+import os
+import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -61,6 +64,15 @@ def configure_logging(level: LogLevel, log_format: LogFormat) -> None:
     logging.basicConfig(level="INFO" if level == "debug" else level.upper(), handlers=[handler], force=True)
     logging.getLogger("services").setLevel(level.upper())
     logging.captureWarnings(True)
+    atexit.register(_give_up_what_has_no_room)
+
+
+def _give_up_what_has_no_room() -> None:
+    """Drops what could not be written, which Python would try again at the end, and exit with 120."""
+    try:
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
 
 
 def leave_out_lost_connections() -> None:

@@ -82,11 +82,14 @@ class CompressorServicer(CompressorServiceServicer):
         charge(len(images), 0)
         most = max(_SMALLEST_PART, -(-len(images) // (_PARTS_A_WORKER * self._workers.count)))
         starts = range(0, len(images), most)
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                group.create_task(self._part(request, images[start : start + most], refusable=not start))
-                for start in starts
-            ]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    group.create_task(self._part(request, images[start : start + most], refusable=not start))
+                    for start in starts
+                ]
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from failed
         parts = [part for task in tasks for part in task.result()]
         response = pb.CompressBatchResponse()
         for part in parts:

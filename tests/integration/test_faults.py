@@ -54,8 +54,9 @@ def memory_of(pid: int) -> int:
 
 def start_without_log(*command: str) -> subprocess.Popen[bytes]:
     """Starts a program whose stderr is a full disk."""
+    buffering = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with Path("/dev/full").open("wb") as full:
-        return subprocess.Popen(command, stderr=full)
+        return subprocess.Popen(command, stderr=full, env=buffering)
 
 
 async def drawn(stub: GeneratorServiceStub, count: int = 1) -> bytes:

@@ -101,8 +101,11 @@ class Runner:
                 tasks.create_task(self._feed(queue, done), name="experiment: feed")
                 for number in range(self._concurrency):
                     tasks.create_task(self._work(queue), name=f"experiment: {number}")
-        except* GanpressError as group:
-            raise next(_leaves(group)) from group
+        except BaseExceptionGroup as group:  # `except*` groups what it raises before 3.11.4
+            known, unknown = group.split(GanpressError)
+            if known is None or unknown is not None:
+                raise
+            raise next(_leaves(known)) from group
         finally:
             self._executor.shutdown(cancel_futures=True)
             await self._journal.close()

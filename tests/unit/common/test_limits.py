@@ -96,13 +96,16 @@ def still_gif(frames: int) -> bytes:
     return file[:first] + file[first:-1] * frames + b";"
 
 
-async def test_compressor_queue(channel):
+@pytest.mark.parametrize("method", ["Compress", "CompressBatch"])
+async def test_compressor_queue(channel, method):
     """Calls above the compressor's queue are refused with a hint when to come again; others are answered."""
     stub = CompressorServiceStub(channel)
-    request = compressor_pb.CompressRequest(
-        image=png_file(160, 160), options=CodecOptions(kmeans=KmeansOptions(k=256))
-    )
-    calls = [stub.Compress(request) for _ in range(20)]
+    image, options = png_file(160, 160), CodecOptions(kmeans=KmeansOptions(k=256))
+    request = compressor_pb.CompressRequest(image=image, options=options)
+    if method == "CompressBatch":
+        images = [compressor_pb.BatchImage(image=image)] * 20  # of several parts
+        request = compressor_pb.CompressBatchRequest(images=images, options=options)
+    calls = [getattr(stub, method)(request) for _ in range(20)]
     codes = await asyncio.gather(*(call.code() for call in calls))
     assert set(codes) == {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
     refused = calls[codes.index(grpc.StatusCode.RESOURCE_EXHAUSTED)]
