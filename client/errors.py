@@ -50,6 +50,9 @@ class TimeoutExceededError(ServiceError):
     """The service gave no answer in time."""
 
 
+_UNSENT = "Internal error from Core"  # how gRPC ends a stream of which it cannot send a message
+
+
 @dataclass(frozen=True)
 class Peer:
     """The service at the other end, as the user knows it."""
@@ -66,6 +69,8 @@ class Peer:
 
 def from_rpc_error(error: grpc.aio.AioRpcError, peer: Peer) -> ServiceError:
     """Returns what a failed call means for the user."""
+    if error.details() == _UNSENT:
+        return from_status(grpc.StatusCode.UNAVAILABLE, "the connection broke as a message was sent", peer)
     return from_status(error.code(), error.details() or "", peer)
 
 

@@ -9,15 +9,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import grpc
+import pytest
 from ganpress.v1 import compressor_service_pb2 as pb
 from ganpress.v1.codec_pb2 import AvifOptions, CodecOptions, PngOptions
 from ganpress.v1.compressor_service_pb2_grpc import CompressorServiceStub
 from ganpress.v1.goal_pb2 import Goal
 from PIL import Image
 
+from client.api import GanpressClient
+from client.errors import UnreachableError
 from tests.helpers.images import png_file
 from tests.helpers.servers import ServerProcess, server_process
 
@@ -140,3 +144,28 @@ async def test_worker_out_of_memory() -> None:
         server.terminate()
         assert await server.exit_code() == 0
         assert "Traceback" not in server.log
+
+
+async def test_a_stream_whose_server_is_killed() -> None:
+    """A stream to a server that is killed ends with the sentence on a server that is not there."""
+    async with (
+        server_process("services.compressor", "--warm-up", "false", "--isolation", "thread") as server,
+        GanpressClient(compressor=server.address, timeout_s=60) as client,
+    ):
+
+        async def requests() -> AsyncIterator[tuple[str, pb.CompressRequest]]:
+            while True:
+                yield "", QUICK
+
+        outcomes = client.compress_many(requests())
+        for _ in range(20):
+            assert not isinstance((await anext(outcomes)).result, Exception)
+        server.kill()
+        with pytest.raises(UnreachableError, match=f"cannot reach the compressor at {server.address}"):
+            await last(outcomes)
+
+
+async def last(outcomes: AsyncIterator[object]) -> None:
+    """Reads all that is left."""
+    async for _ in outcomes:
+        pass

@@ -9,6 +9,9 @@ from typing import Any
 from services.common.access import current_caller
 from services.common.turns import Turns
 
+AHEAD = 1
+"""Jobs a worker that lie ready, so that it need not wait while the event loop does other things."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -34,10 +37,13 @@ class Workers(ABC):
         """
         self.count = count
         self.limits = limits
-        self.turns = Turns("ganpress_compressor", count, queue_size, queue_timeout_s)
+        self.turns = Turns("ganpress_compressor", (1 + AHEAD) * count, queue_size, queue_timeout_s)
         self.deaths = 0
         """Processes that ended while they worked."""
-        self.busy = 0
+
+    @property
+    @abstractmethod
+    def busy(self) -> int:
         """Workers that work."""
 
     @abstractmethod

@@ -9,10 +9,11 @@ import os
 import signal
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from queue import SimpleQueue
 from typing import Any
 
 from services.compressor.errors import ERRORS, OverloadedImageError, WorkerDiedError
@@ -40,9 +41,15 @@ class ProcessWorkers(Workers):
         super().__init__(count, limits, **queue)
         self._ending = threading.Event()
         self._workers = [_Worker(limits, self._ending) for _ in range(count)]
-        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
-        # Each waits for its process, with the GIL released.
+        self._idle: SimpleQueue[_Worker] = SimpleQueue()
+        self._jobs: set[Future[bytes]] = set()
+        # Each waits for a process, with the GIL released; the next job is the thread's own to take.
         self._threads = ThreadPoolExecutor(count, thread_name_prefix="compressor")
+
+    @property
+    def busy(self) -> int:
+        """See `Workers.busy`."""
+        return min(self.count, len(self._jobs))
 
     async def start(self, *, prepare: bool) -> None:
         """Starts the processes; the first one waits until the codecs are loaded."""
@@ -51,7 +58,7 @@ class ProcessWorkers(Workers):
         try:
             for worker in self._workers:
                 await loop.run_in_executor(self._threads, worker.ensure_alive)
-                self._idle.put_nowait(worker)
+                self._idle.put(worker)
         except asyncio.CancelledError:
             self._ending.set()  # first, lest the worker that waits for the template starts another
             _kill_template()
@@ -67,17 +74,14 @@ class ProcessWorkers(Workers):
 
     async def work(self, job: str, request: Any) -> Any:
         """See `Workers.work`."""
-        worker = await self._idle.get()
-        self.busy += 1
-        loop = asyncio.get_running_loop()
-        exchange = loop.run_in_executor(self._threads, worker.exchange, job, request)
-        # Not before its thread is done is it free: a process that is killed takes a moment to end.
-        exchange.add_done_callback(lambda done: self._release(worker, done))
+        exchange = _Exchange(job, request)
+        running = self._threads.submit(exchange.run, self._idle)
+        self._jobs.add(running)
+        running.add_done_callback(self._jobs.discard)
         try:
-            answer = await asyncio.shield(exchange)
+            answer = await asyncio.wrap_future(running)  # cancelled, it is never begun
         except asyncio.CancelledError:
-            if not exchange.done():  # else it may work for another by now
-                worker.kill()
+            exchange.call_off()
             raise
         except WorkerDiedError:
             self.deaths += 1
@@ -87,11 +91,37 @@ class ProcessWorkers(Workers):
             return answer[1:] if issubclass(kind, bytes) else kind.FromString(answer[1:])
         raise _error(answer[1:].decode(errors="replace"))
 
-    def _release(self, worker: _Worker, exchange: asyncio.Future[bytes]) -> None:
-        self.busy -= 1
-        self._idle.put_nowait(worker)
-        if not exchange.cancelled():
-            exchange.exception()  # seen, even if nobody waits for it any more
+
+class _Exchange:
+    """A job and its answer, which may be called off."""
+
+    def __init__(self, job: str, request: Any) -> None:
+        self._job = job
+        self._request = request
+        self._worker: _Worker | None = None
+        self._is_off = False
+        self._lock = threading.Lock()
+
+    def run(self, idle: SimpleQueue[_Worker]) -> bytes:
+        """Lets an idle worker do it; on a thread, of which there are as many as workers."""
+        worker = idle.get()
+        try:
+            with self._lock:
+                if self._is_off:
+                    return b""
+                self._worker = worker
+            return worker.exchange(self._job, self._request)
+        finally:
+            with self._lock:
+                self._worker = None
+            idle.put(worker)
+
+    def call_off(self) -> None:
+        """Ends the process that works on it, if one does."""
+        with self._lock:
+            self._is_off = True
+            if self._worker:
+                self._worker.kill()
 
 
 class _Worker:

@@ -26,6 +26,12 @@ class ThreadWorkers(Workers):
         super().__init__(count, limits, **queue)
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="compressor")
         self._blas_limit: Any = None
+        self._busy = 0
+
+    @property
+    def busy(self) -> int:
+        """See `Workers.busy`."""
+        return self._busy
 
     async def start(self, *, prepare: bool) -> None:
         """Keeps BLAS to one thread: it is the requests that run in parallel."""
@@ -55,8 +61,8 @@ class ThreadWorkers(Workers):
             if stopped.is_set():
                 raise _StoppedError
 
-        self.busy += 1
+        self._busy += 1
         try:
             return JOBS[job][0](request, self.limits.max_pixels, go_on)
         finally:
-            self.busy -= 1
+            self._busy -= 1

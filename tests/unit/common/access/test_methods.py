@@ -86,10 +86,13 @@ async def codes_of(channel: grpc.aio.Channel, *metadata: tuple[str, str]) -> dic
     """Calls every method and returns how each ended."""
 
     async def one(path: str) -> grpc.StatusCode:
-        try:
-            return await code_of(channel, path, *metadata)
-        except grpc.aio.AioRpcError as error:
-            return error.code()
+        while True:
+            try:
+                return await code_of(channel, path, *metadata)
+            except grpc.aio.AioRpcError as error:
+                # Refused before its message was sent, which is what gRPC's own side then tells.
+                if error.details() != "Internal error from Core":
+                    return error.code()
 
     paths = [path for path, _ in methods()]
     return dict(zip(paths, await asyncio.gather(*map(one, paths)), strict=True))
