@@ -128,8 +128,8 @@ class Operator:
         onnx.write_bytes(onnx.read_bytes()[:-1])
 
     async def remove(self) -> None:
-        """The oldest version's folder is removed, unless it is the only one."""
-        if len(self.versions) > 1:
+        """The oldest version's folder is removed, unless none newer is served."""
+        if self.versions[0] < self.registry.catalogue.find("cars").version:
             shutil.rmtree(self.root / "cars" / str(self.versions[0]))
 
     async def roll_back(self) -> None:
