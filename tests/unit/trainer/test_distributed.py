@@ -12,6 +12,7 @@ import torch
 
 from tests.helpers.images import jpeg_file
 from tests.unit.trainer.conftest import TINY
+from tests.unit.trainer.two_ranks import SETTINGS
 from trainer import runs
 from trainer.checkpoint import load
 from trainer.config import PRESETS, ConfigError, resolve
@@ -36,7 +37,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict, 
         photo.write_bytes(jpeg_file(60, 40, seed=i))
     data = prepare(folder / "photos", folder / "set", size_px=32).split()
     for preset in COMPARED:
-        config = resolve(preset, None, TINY | {"epochs": 1.0})
+        config = resolve(preset, None, SETTINGS)
         runs.start(config, data, folder / "one" / preset, data_record(data)).train()
     script = Path(__file__).with_name("two_ranks.py")
     environment = {"PYTHONPATH": str(Path(__file__).parents[3]), "OMP_NUM_THREADS": "1", "PATH": ""}
@@ -52,7 +53,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict, 
 
 @pytest.mark.parametrize("preset", COMPARED)
 def test_two_processes_do_what_one_does(compared: dict[str, tuple[dict, dict]], preset: str) -> None:
-    """After five steps of the same global batch, gradients and weights are those of one process.
+    """After five steps of the same global batch in float32, gradients and weights are those of one process.
 
     Gradients agree to 1e-5 of their largest value and weights to 1e-6. Biases before a batch norm are left
     out: their gradient is nothing but rounding, to which Adam gives full steps, and the norm takes them away.
