@@ -90,7 +90,9 @@ class Turns:
         """Returns the metrics."""
         yield GaugeMetricFamily(f"{self._name}_waiting_requests", "Requests that wait.", self._waiting)
         yield GaugeMetricFamily(
-            f"{self._name}_working_requests", "Requests that are worked on.", self._slots - self._free
+            f"{self._name}_working_requests",
+            "Requests that are worked on, or lie ready to be.",
+            self._slots - self._free,
         )
         dropped = CounterMetricFamily(
             f"{self._name}_dropped_requests",

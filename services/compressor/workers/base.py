@@ -10,7 +10,7 @@ from services.common.access import current_caller
 from services.common.turns import Turns
 
 AHEAD = 1
-"""Jobs a worker that lie ready, so that it need not wait while the event loop does other things."""
+"""Jobs that lie ready for each worker, which then need not wait for the event loop between two."""
 
 
 @dataclass(frozen=True)
