@@ -46,8 +46,8 @@ def image_of(width_px: int, height_px: int, channels: int) -> Pixels:
 def same_image(original: Pixels, decoded: Pixels, codec: type[Codec]) -> bool:
     """Tells whether the decoded image has the size it should have, and the pixels of a lossless codec."""
     channels = original.shape[2] if original.shape[2] in codec.channels else 3
-    if codec.id == "webp" and channels == 4 and (original[..., 3] == 255).all():
-        channels = 3  # libwebp leaves out a transparency that nothing has
+    if codec.id in ("webp", "avif") and channels == 4 and (original[..., 3] == 255).all():
+        channels = 3  # libwebp and libavif leave out a transparency that nothing has
     shape_kept = decoded.shape == (*original.shape[:2], channels)
     return shape_kept and (not codec.is_lossless or np.array_equal(original, decoded))
 
